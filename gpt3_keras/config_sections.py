@@ -1,0 +1,296 @@
+"""The sections of an experiment's config: keys, types, defaults and rules.
+
+Each is a `hyperparams.Config` dataclass that checks itself when it is made. A
+value or a combination that cannot work is a `ValueError` that names the rule,
+the key and the value.
+"""
+
+import dataclasses
+import math
+
+from official.modeling import hyperparams
+
+MODULES = ("embeddings", "encoder", "pointer", "generator")
+LOSS_TERMS = ("language_model", "generator", "pointer", "gate")
+
+
+class Section(hyperparams.Config):
+    """A section that checks itself when it is made."""
+
+    section = ""
+
+    def __post_init__(self, default_params, restrictions):
+        super().__post_init__(default_params, restrictions)
+        self.validate()
+
+    def _require(self, holds, rule, *keys):
+        """Raises `rule` with the values of `keys` unless it `holds`."""
+        if not holds:
+            values = (f"{self.section}.{key}={self.get(key)!r}" for key in keys)
+            raise ValueError(f"{rule}. Received: {', '.join(values)}.")
+
+    def _require_at_least(self, bound, *keys):
+        for key in keys:
+            # A NaN is at least nothing, an infinity is no setting.
+            holds = bound <= self.get(key) < math.inf
+            self._require(holds, f"{key} must be at least {bound}", key)
+
+    def _require_choice(self, choices, key):
+        rule = f"{key} must be one of {', '.join(choices)}"
+        self._require(self.get(key) in choices, rule, key)
+
+    def _require_text(self, *keys):
+        for key in keys:
+            paths = self.get(key)
+            paths = [paths] if isinstance(paths, str) else paths
+            holds = bool(paths) and all(paths)
+            self._require(holds, f"{key} must name a file or folder", key)
+
+
+@dataclasses.dataclass
+class ModelConfig(Section):
+    """Sizes of the network; `GPT3Backbone` explains each."""
+
+    section = "model"
+    num_layers: int = 1
+    num_heads: int = 8
+    hidden_dim: int = 512
+    max_sequence_length: int = 1024
+    rnn: str = "gru"
+    position_encoding: str = "learned"
+    pointer_hidden_dims: list[int] = dataclasses.field(
+        default_factory=lambda: [64, 768]
+    )
+    share_pointer_parameters: bool = False
+    dropout: float = 0.1
+    tie_word_embeddings: bool = True
+    max_parameters: int = 500_000_000
+
+    def validate(self):
+        self._require_at_least(
+            1, "num_layers", "num_heads", "hidden_dim", "max_sequence_length"
+        )
+        self._require_at_least(1, "max_parameters")
+        self._require(
+            self.hidden_dim % self.num_heads == 0,
+            "num_heads must divide hidden_dim",
+            "num_heads",
+            "hidden_dim",
+        )
+        self._require_choice(("gru", "lstm"), "rnn")
+        self._require_choice(("learned", "sinusoidal"), "position_encoding")
+        self._require(
+            all(width >= 1 for width in self.pointer_hidden_dims),
+            "pointer_hidden_dims must be positive",
+            "pointer_hidden_dims",
+        )
+        self._require(
+            0 <= self.dropout < 1, "dropout must be in [0, 1)", "dropout"
+        )
+
+
+@dataclasses.dataclass
+class TokenizerConfig(Section):
+    """Which byte-level BPE: the GPT-3 one, a saved one or one's own.
+
+    Args:
+        path: folder that `GPT3Tokenizer.save_to_preset` wrote, or null.
+        trained_vocabulary_size: entries of a vocabulary to be learnt from the
+            training text, or null. With neither, the 50,257 of GPT-3.
+    """
+
+    section = "tokenizer"
+    path: str | None = None
+    trained_vocabulary_size: int | None = None
+
+    def validate(self):
+        self._require(
+            self.path is None or self.trained_vocabulary_size is None,
+            "path and trained_vocabulary_size exclude each other",
+            "path",
+            "trained_vocabulary_size",
+        )
+        if self.path is not None:
+            self._require_text("path")
+        if self.trained_vocabulary_size is not None:
+            # 256 bytes and the end-of-text token.
+            self._require_at_least(257, "trained_vocabulary_size")
+
+
+@dataclasses.dataclass
+class DataConfig(Section):
+    """Text, or shards that `gpt3-keras prepare` wrote, cut into rows.
+
+    Args:
+        train: a file, folder or glob, or a list of those.
+        validation: the same, held out; null holds out documents of `train`.
+        validation_fraction: share of the documents of `train` held out.
+        document: "file" or "line", what one document is.
+        sequence_length: tokens in a row.
+        batch_size: rows in a batch.
+        shuffle_buffer: rows among which the next one is drawn.
+    """
+
+    section = "data"
+    train: str | list[str] = "text"
+    validation: str | list[str] | None = None
+    validation_fraction: float = 0.1
+    document: str = "file"
+    sequence_length: int = 256
+    batch_size: int = 8
+    shuffle_buffer: int = 1024
+
+    def validate(self):
+        self._require_text("train")
+        if self.validation is not None:
+            self._require_text("validation")
+        self._require(
+            0 < self.validation_fraction < 1,
+            "validation_fraction must be between 0 and 1",
+            "validation_fraction",
+        )
+        self._require_choice(("file", "line"), "document")
+        self._require_at_least(
+            1, "sequence_length", "batch_size", "shuffle_buffer"
+        )
+
+
+@dataclasses.dataclass
+class LossWeights(Section):
+    """How much each term counts in the loss; 0 leaves it out."""
+
+    section = "loss_weights"
+    language_model: float = 1.0
+    generator: float = 0.0
+    pointer: float = 0.1
+    gate: float = 0.1
+
+    def validate(self):
+        self._require_at_least(0, *LOSS_TERMS)
+        self._require(
+            any(self.get(term) for term in LOSS_TERMS),
+            "one loss weight at least must be positive",
+            *LOSS_TERMS,
+        )
+
+
+@dataclasses.dataclass
+class LossesConfig(LossWeights):
+    """Weights of the whole objective, and τ of the pointer's soft rank."""
+
+    section = "losses"
+    pointer_temperature: float = 1.0
+
+    def validate(self):
+        super().validate()
+        self._require(
+            0 < self.pointer_temperature < math.inf,
+            "pointer_temperature must be positive",
+            "pointer_temperature",
+        )
+
+
+@dataclasses.dataclass
+class PhaseConfig(Section):
+    """One stretch of a run.
+
+    Args:
+        name: how progress and history call it.
+        steps: updates.
+        trainable: the modules that learn; the others stand still.
+        loss_weights: this phase's own, or null for those of `losses`.
+    """
+
+    section = "training.phases"
+    name: str = "all"
+    steps: int = 1000
+    trainable: list[str] = dataclasses.field(
+        default_factory=lambda: list(MODULES)
+    )
+    loss_weights: LossWeights | None = None
+
+    def validate(self):
+        self._require(bool(self.name), "name must not be empty", "name")
+        self._require_at_least(1, "steps")
+        self._require(
+            bool(self.trainable) and set(self.trainable) <= set(MODULES),
+            f"trainable must name some of {', '.join(MODULES)}",
+            "name",
+            "trainable",
+        )
+
+
+@dataclasses.dataclass
+class TrainingConfig(Section):
+    """How the model learns.
+
+    The learning rate rises for `warmup_steps` to `learning_rate_start`, then
+    falls along half a cosine to `learning_rate_end` at the last step of the
+    last phase.
+
+    Args:
+        seed: of the weights, the dropout and the order of the rows.
+        weight_decay: AdamW's.
+        validation_steps: updates from one validation to the next.
+        phases: what is trained, in order.
+    """
+
+    section = "training"
+    seed: int = 0
+    learning_rate_start: float = 1e-4
+    learning_rate_end: float = 5e-5
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    validation_steps: int = 500
+    phases: list[PhaseConfig] = dataclasses.field(
+        default_factory=lambda: [PhaseConfig()]
+    )
+
+    @property
+    def num_steps(self):
+        return sum(phase.steps for phase in self.phases)
+
+    def validate(self):
+        self._require_at_least(0, "seed", "learning_rate_end", "warmup_steps")
+        self._require_at_least(0, "weight_decay")
+        self._require_at_least(1, "validation_steps")
+        self._require(
+            0 < self.learning_rate_start < math.inf,
+            "learning_rate_start must be positive",
+            "learning_rate_start",
+        )
+        self._require(
+            self.learning_rate_end <= self.learning_rate_start,
+            "learning_rate_end must be at most learning_rate_start",
+            "learning_rate_end",
+            "learning_rate_start",
+        )
+        names = [phase.name for phase in self.phases]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(
+                "training.phases must be a list of phases, each with a name "
+                f"of its own. Received: names={names}."
+            )
+        if self.warmup_steps >= self.num_steps:
+            raise ValueError(
+                "warmup_steps must be less than the steps of all phases. "
+                f"Received: training.warmup_steps={self.warmup_steps}, "
+                f"steps={self.num_steps}."
+            )
+
+
+@dataclasses.dataclass
+class GenerationConfig(Section):
+    """How `gpt3-keras generate` writes unless its options say otherwise."""
+
+    section = "generation"
+    max_new_tokens: int = 64
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 0.95
+    seed: int = 0
+
+    def validate(self):
+        self._require_at_least(1, "max_new_tokens")
+        self._require_at_least(0, "temperature", "top_k", "seed")
+        self._require(0 < self.top_p <= 1, "top_p must be in (0, 1]", "top_p")
