@@ -1,0 +1,43 @@
+"""What every test may use: quiet TensorFlow, and the real texts."""
+
+import os
+import pathlib
+
+import pytest
+
+# Before TensorFlow is imported by anyone.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def pytest_ignore_collect(collection_path):
+    """Look for doc examples in the package and in tests, not in scripts."""
+    is_script = collection_path.suffix == ".py" and not (
+        collection_path.name.endswith("_test.py")
+    )
+    return True if is_script else None
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Path of a folder of real text, by name; skips where there is none.
+
+    The folder of folders is `$GPT3_KERAS_DATA`, or `../shared/data` beside
+    the checkout.
+    """
+    default = ROOT.parent / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("GPT3_KERAS_DATA", default))
+
+    def find(name):
+        path = folder / name
+        if not path.exists():
+            pytest.skip(
+                f"real data {name!r} is absent: set GPT3_KERAS_DATA to the "
+                "folder that holds it"
+            )
+        return path
+
+    return find
