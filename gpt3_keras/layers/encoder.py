@@ -1,0 +1,92 @@
+"""The encoder: hidden states that the other two modules read."""
+
+import keras
+
+from gpt3_keras import functional
+from gpt3_keras.layers.autoregressive_block import AutoregressiveBlock
+
+
+@keras.saving.register_keras_serializable(package="gpt3_keras")
+class Encoder(keras.layers.Layer):
+    """A stack of autoregressive blocks, then a layer normalisation.
+
+    h = LN(block_n(... block_1(x)))
+
+    Args:
+        num_layers: int, the number of blocks.
+        num_heads, hidden_dim, rnn, dropout: see `AutoregressiveBlock`.
+
+    Call arguments:
+        states: float (B, T, D), embedded tokens.
+        padding_mask: bool (B, T), True at real tokens. Padding is on the
+            right; what stands there changes nothing before it.
+        training: bool.
+
+    Returns:
+        float (B, T, D), the hidden states h; h_t sees positions up to t.
+    """
+
+    def __init__(
+        self, num_layers, num_heads, hidden_dim, rnn="gru", dropout=0.0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.rnn = rnn
+        self.dropout = dropout
+        self.blocks = [
+            AutoregressiveBlock(
+                num_heads,
+                hidden_dim,
+                rnn,
+                dropout,
+                dtype=self.dtype_policy,
+                name=f"block_{i}",
+            )
+            for i in range(num_layers)
+        ]
+        self.norm = keras.layers.LayerNormalization(
+            dtype=self.dtype_policy, name="norm"
+        )
+
+    def build(self, states_shape, padding_mask_shape=None):
+        for block in self.blocks:
+            block.build(states_shape)
+        self.norm.build(states_shape)
+        self.built = True
+
+    def call(self, states, padding_mask, training=None):
+        return self.prefill(states, padding_mask, training)[0]
+
+    def prefill(self, states, padding_mask, training=None):
+        """As `call`; also returns a cache, one entry a block."""
+        mask = functional.causal_mask(padding_mask)
+        caches = {}
+        for block in self.blocks:
+            states, caches[block.name] = block.prefill(
+                states, mask, training=training
+            )
+        return self.norm(states), caches
+
+    def decode(self, states, cache, index):
+        """h at position `index`, float (B, 1, D), and the cache with it."""
+        caches = {}
+        for block in self.blocks:
+            states, caches[block.name] = block.decode(
+                states, cache[block.name], index
+            )
+        return self.norm(states), caches
+
+    def compute_output_shape(self, states_shape, padding_mask_shape=None):
+        return states_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "hidden_dim": self.hidden_dim,
+            "rnn": self.rnn,
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,264 @@
+"""The backbone: embeddings, encoder, pointer and generator."""
+
+import keras
+import keras_hub
+
+from gpt3_keras.layers.encoder import Encoder
+from gpt3_keras.layers.generator import Generator
+from gpt3_keras.layers.pointer import Pointer
+
+POSITION_ENCODINGS = ("learned", "sinusoidal")
+
+
+@keras.saving.register_keras_serializable(package="gpt3_keras")
+class GPT3Backbone(keras_hub.models.Backbone):
+    """Encoder, Pointer and Generator on one embedding.
+
+    x = token embedding + position encoding; h = Encoder(x); pointer and gate
+    = Pointer(h); generator states = Generator(x, h).
+
+    Args:
+        vocabulary_size: int, V.
+        num_layers: int, the encoder's blocks.
+        num_heads: int. Divides `hidden_dim`.
+        hidden_dim: int, D.
+        max_sequence_length: int, the longest row of tokens.
+        rnn: `"gru"` or `"lstm"`.
+        pointer_hidden_dims: widths of the pointer network's dense layers.
+        share_pointer_parameters: bool. The pointer uses the query and key
+            projections of the encoder's last block instead of its own.
+        dropout: float in [0, 1).
+        position_encoding: `"learned"` or `"sinusoidal"`.
+        tie_word_embeddings: bool. The output matrix is the embedding.
+        max_parameters: int. A larger model is refused.
+        dtype: the dtype policy.
+
+    Call arguments:
+        A dict of `"token_ids"`, int (B, T), and `"padding_mask"`, bool or int
+        (B, T), 1 at real tokens. Padding stands on the right.
+
+    Returns:
+        A dict of `"encoder_states"`, float (B, T, D); `"pointer_logits"`,
+        float (B, T, T), masked; `"gate_logits"`, float (B, T), whose sigmoid
+        is the probability of generating; `"generator_states"`, float
+        (B, T, D).
+
+    Raises:
+        ValueError: an argument breaks its rule, or the model has more than
+            `max_parameters` weights.
+
+    Example:
+
+    ```python
+    >>> backbone = GPT3Backbone(vocabulary_size=100, hidden_dim=16, num_heads=2,
+    ...                         max_sequence_length=32)
+    >>> outputs = backbone({"token_ids": [[1, 2, 3]],
+    ...                     "padding_mask": [[1, 1, 1]]})
+    >>> outputs["pointer_logits"].shape
+    TensorShape([1, 3, 3])
+
+    ```
+    """
+
+    def __init__(
+        self,
+        vocabulary_size=50257,
+        num_layers=1,
+        num_heads=8,
+        hidden_dim=512,
+        max_sequence_length=1024,
+        rnn="gru",
+        pointer_hidden_dims=(64, 768),
+        share_pointer_parameters=False,
+        dropout=0.1,
+        position_encoding="learned",
+        tie_word_embeddings=True,
+        max_parameters=500_000_000,
+        dtype=None,
+        **kwargs,
+    ):
+        config = {
+            "vocabulary_size": vocabulary_size,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "hidden_dim": hidden_dim,
+            "max_sequence_length": max_sequence_length,
+            "rnn": rnn,
+            "pointer_hidden_dims": list(pointer_hidden_dims),
+            "share_pointer_parameters": share_pointer_parameters,
+            "dropout": dropout,
+            "position_encoding": position_encoding,
+            "tie_word_embeddings": tie_word_embeddings,
+            "max_parameters": max_parameters,
+        }
+        _check(config)
+        self.token_embedding = keras_hub.layers.ReversibleEmbedding(
+            vocabulary_size,
+            hidden_dim,
+            tie_weights=tie_word_embeddings,
+            embeddings_initializer=_embedding_initializer(hidden_dim),
+            dtype=dtype,
+            name="token_embedding",
+        )
+        if position_encoding == "learned":
+            self.position_embedding = keras_hub.layers.PositionEmbedding(
+                max_sequence_length,
+                initializer=_embedding_initializer(hidden_dim),
+                dtype=dtype,
+                name="position_embedding",
+            )
+        else:
+            self.position_embedding = keras_hub.layers.SinePositionEncoding(
+                dtype=dtype, name="position_embedding"
+            )
+        self.embeddings_add = keras.layers.Add(
+            dtype=dtype, name="embeddings_add"
+        )
+        self.embeddings_dropout = keras.layers.Dropout(
+            dropout, dtype=dtype, name="embeddings_dropout"
+        )
+        self.encoder = Encoder(
+            num_layers,
+            num_heads,
+            hidden_dim,
+            rnn,
+            dropout,
+            dtype=dtype,
+            name="encoder",
+        )
+        last_block = self.encoder.blocks[-1]
+        self.pointer = Pointer(
+            hidden_dim,
+            max_sequence_length,
+            pointer_hidden_dims,
+            last_block.attention if share_pointer_parameters else None,
+            dtype=dtype,
+            name="pointer",
+        )
+        self.generator = Generator(
+            num_heads, hidden_dim, rnn, dropout, dtype=dtype, name="generator"
+        )
+
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        padding_mask = keras.Input((None,), dtype="int32", name="padding_mask")
+        x = self.embed(token_ids)
+        x = self.embeddings_dropout(x)
+        h = self.encoder(x, padding_mask)
+        outputs = {
+            "encoder_states": h,
+            **self.pointer(h, padding_mask),
+            "generator_states": self.generator(x, h, padding_mask),
+        }
+        super().__init__(
+            inputs={"token_ids": token_ids, "padding_mask": padding_mask},
+            outputs=outputs,
+            dtype=dtype,
+            **kwargs,
+        )
+        self._arguments = config
+        num_parameters = self.count_params()
+        if num_parameters > max_parameters:
+            raise ValueError(
+                "The model must not have more than max_parameters weights. "
+                f"Received: {num_parameters:,} weights, "
+                f"max_parameters={max_parameters:,}."
+            )
+
+    def embed(self, token_ids, start_index=0):
+        """Token embedding + position encoding, float (B, T, D)."""
+        x = self.token_embedding(token_ids)
+        return self.embeddings_add(
+            (x, self.position_embedding(x, start_index=start_index))
+        )
+
+    def output_kernel(self):
+        """The output matrix, (V, D)."""
+        if self.token_embedding.tie_weights:
+            return keras.ops.convert_to_tensor(self.token_embedding.embeddings)
+        return keras.ops.transpose(self.token_embedding.reverse_embeddings)
+
+    def prefill(self, token_ids, padding_mask):
+        """The outputs on a prompt, and the cache that `decode` continues.
+
+        Every tensor of the cache has the batch on axis 0 and positions on
+        axis 1, so that samplers may repeat and reorder its rows.
+        """
+        x = self.embed(token_ids)
+        h, encoder_cache = self.encoder.prefill(x, padding_mask)
+        pointer, pointer_cache = self.pointer.prefill(h, padding_mask)
+        states, generator_cache = self.generator.prefill(x, h, padding_mask)
+        cache = {
+            "encoder": encoder_cache,
+            "pointer": pointer_cache,
+            "generator": generator_cache,
+        }
+        outputs = {"encoder_states": h, **pointer, "generator_states": states}
+        return outputs, cache
+
+    def decode(self, token_ids, cache, index):
+        """The outputs at position `index` alone, T = 1, and the cache.
+
+        Args:
+            token_ids: int (B, 1), the tokens at `index`.
+            cache: from `prefill` or an earlier `decode`.
+            index: int scalar tensor.
+        """
+        x = self.embed(token_ids, start_index=index)
+        h, encoder_cache = self.encoder.decode(x, cache["encoder"], index)
+        pointer, pointer_cache = self.pointer.decode(h, cache["pointer"], index)
+        states, generator_cache = self.generator.decode(
+            x, h, cache["generator"], index
+        )
+        cache = {
+            "encoder": encoder_cache,
+            "pointer": pointer_cache,
+            "generator": generator_cache,
+        }
+        outputs = {"encoder_states": h, **pointer, "generator_states": states}
+        return outputs, cache
+
+    @property
+    def vocabulary_size(self):
+        """V, the number of token ids."""
+        return self._arguments["vocabulary_size"]
+
+    @property
+    def max_sequence_length(self):
+        """The longest row of tokens that the model takes."""
+        return self._arguments["max_sequence_length"]
+
+    def get_config(self):
+        return {**super().get_config(), **self._arguments}
+
+
+def _embedding_initializer(hidden_dim):
+    """Normal; with unit-variance states, logits start with a deviation of 0.5."""
+    return keras.initializers.RandomNormal(stddev=0.5 * hidden_dim**-0.5)
+
+
+def _check(config):
+    """Raises for arguments that no layer would name as clearly."""
+    for name in (
+        "vocabulary_size",
+        "num_layers",
+        "num_heads",
+        "hidden_dim",
+        "max_sequence_length",
+        "max_parameters",
+    ):
+        value = config[name]
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"{name} must be a positive integer. Received: "
+                f"{name}={value!r}."
+            )
+    if not 0 <= config["dropout"] < 1:
+        raise ValueError(
+            "dropout must be in [0, 1). Received: "
+            f"dropout={config['dropout']}."
+        )
+    if config["position_encoding"] not in POSITION_ENCODINGS:
+        raise ValueError(
+            f"position_encoding must be one of {POSITION_ENCODINGS}. "
+            f"Received: position_encoding={config['position_encoding']!r}."
+        )

@@ -1,0 +1,404 @@
+"""The language model: trains, scores and writes through the mixture."""
+
+import keras
+import keras_hub
+from keras import ops
+
+from gpt3_keras import backend
+from gpt3_keras import functional
+from gpt3_keras import losses
+from gpt3_keras.layers.mixture import Mixture
+from gpt3_keras.metrics import CorpusMean
+from gpt3_keras.metrics import Perplexity
+from gpt3_keras.models import objective
+from gpt3_keras.models import prompts
+from gpt3_keras.models.backbone import GPT3Backbone
+from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
+
+# Each term's weight in the objective; how they were tuned is in DESIGN.md.
+LOSS_WEIGHTS = {
+    "language_model": 1.0,
+    "generator": 0.0,
+    "pointer": 0.0,
+    "gate": 0.0,
+}
+
+
+@keras.saving.register_keras_serializable(package="gpt3_keras")
+class GPT3CausalLM(keras_hub.models.CausalLM):
+    """A pointer-generator language model.
+
+    log p(x_{t+1} = v) = logaddexp(log g_t + log P_gen(v),
+                                   log(1 - g_t) + log sum_{j<=t, x_j=v} a_tj)
+
+    Calling the model gives these log-probabilities for every v. `fit` and
+    `evaluate` never build them: they need the target's alone.
+
+    Args:
+        backbone: a `GPT3Backbone`.
+        preprocessor: a `GPT3CausalLMPreprocessor`, or None to work on token
+            ids.
+
+    Call arguments:
+        A dict of `"token_ids"`, int (B, T), and `"padding_mask"`, (B, T).
+
+    Returns:
+        float32 (B, T, V), log-probabilities of the token at t + 1.
+
+    Example:
+
+    ```python
+    >>> backbone = GPT3Backbone(vocabulary_size=100, hidden_dim=16, num_heads=2,
+    ...                         max_sequence_length=32)
+    >>> model = GPT3CausalLM(backbone)
+    >>> model.generate([[1, 2, 3]], max_new_tokens=2,
+    ...                stop_token_ids=None)["token_ids"].shape
+    (1, 5)
+
+    ```
+
+    Reference: See et al. 2017 (arXiv:1704.04368). Departures are listed in
+    `DESIGN.md`.
+    """
+
+    backbone_cls = GPT3Backbone
+    preprocessor_cls = GPT3CausalLMPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.mixture = Mixture(dtype="float32", name="mixture")
+        inputs = backbone.input
+        outputs = self._mix(backbone(inputs), inputs["token_ids"])
+        super().__init__(
+            inputs=inputs, outputs=outputs, compile=False, **kwargs
+        )
+        self._corpus_loss = CorpusMean(name="loss")
+        self._perplexity = Perplexity()
+        self._term_losses = [CorpusMean(name=f"{t}_loss") for t in losses.TERMS]
+        self._pointer_mrr = CorpusMean(name="pointer_mrr")
+        self._copied_share = CorpusMean(name="copied_share")
+        if compile:
+            self.compile()
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        weighted_metrics="auto",
+        loss_weights=None,
+        pointer_temperature=1.0,
+        sampler="top_k",
+        jit_compile=False,
+        **kwargs,
+    ):
+        """Configures training and generation.
+
+        Args:
+            optimizer: a Keras optimizer or its name. `"auto"` is AdamW with a
+                learning rate of 1e-3.
+            loss, weighted_metrics: only `"auto"`: the objective and the
+                metrics need the model's parts, not its (B, T, V) output.
+            loss_weights: dict from `"language_model"`, `"generator"`,
+                `"pointer"`, `"gate"` to a float. Missing ones keep their
+                default.
+            pointer_temperature: positive float, of the pointer loss's soft
+                rank.
+            sampler: a KerasHub sampler or its name, for `generate`.
+            jit_compile: bool, compile with XLA. On a CPU that is slower for
+                this model.
+            **kwargs: as in `keras.Model.compile`.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+        """
+        for name, value in (
+            ("loss", loss),
+            ("weighted_metrics", weighted_metrics),
+        ):
+            if value not in ("auto", None):
+                raise ValueError(
+                    f'{name} must be "auto": the model brings its own; weigh '
+                    "its terms with loss_weights. Received: "
+                    f"{name}={value!r}."
+                )
+        self._term_weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
+        unknown = set(self._term_weights) - set(LOSS_WEIGHTS)
+        if unknown:
+            raise ValueError(
+                f"loss_weights must only have the keys {list(LOSS_WEIGHTS)}. "
+                f"Received: loss_weights={loss_weights}."
+            )
+        if pointer_temperature <= 0:
+            raise ValueError(
+                "pointer_temperature must be positive. Received: "
+                f"pointer_temperature={pointer_temperature}."
+            )
+        self._pointer_temperature = pointer_temperature
+        if optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(1e-3)
+        super().compile(
+            optimizer=optimizer,
+            loss=None,
+            weighted_metrics=None,
+            sampler=sampler,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+        self._score_function = None
+
+    @property
+    def metrics(self):
+        return [
+            self._corpus_loss,
+            self._perplexity,
+            *self._term_losses,
+            self._pointer_mrr,
+            self._copied_share,
+        ]
+
+    def train_step(self, data):
+        return self._update_metrics(
+            backend.train_step(self, *_unpack_batch(data))
+        )
+
+    def test_step(self, data):
+        return self._update_metrics(
+            self.compute_losses(*_unpack_batch(data), training=False)
+        )
+
+    def compute_losses(self, x, y, sample_weight, training):
+        """Sums of every loss over a batch; see `objective.loss_sums`."""
+        return objective.loss_sums(
+            self.backbone,
+            x,
+            y,
+            sample_weight,
+            self._term_weights,
+            self._pointer_temperature,
+            training,
+        )
+
+    def _update_metrics(self, sums):
+        self._corpus_loss.update_state(sums["objective"], sums["num_targets"])
+        self._perplexity.update_state(*sums["language_model"])
+        for term, metric in zip(losses.TERMS, self._term_losses, strict=True):
+            metric.update_state(*sums[term])
+        self._pointer_mrr.update_state(*sums["pointer_mrr"])
+        self._copied_share.update_state(*sums["copied_share"])
+        return self.get_metrics_result()
+
+    def _mix(self, outputs, token_ids):
+        """The log-probabilities (B, T, V) of the backbone's outputs."""
+        return self.mixture(
+            self.backbone.token_embedding(
+                outputs["generator_states"], reverse=True
+            ),
+            outputs["pointer_logits"],
+            outputs["gate_logits"],
+            token_ids,
+        )
+
+    def attend(self, token_ids, padding_mask=None):
+        """Where the pointer points, for pictures and for attribution.
+
+        Args:
+            token_ids: int (B, T).
+            padding_mask: (B, T), 1 at real tokens. Defaults to all real.
+
+        Returns:
+            A dict of float32 arrays: `"pointer_probs"` (B, T, T), a;
+            `"gate"` (B, T), the probability that the next token is generated.
+        """
+        token_ids = ops.convert_to_tensor(token_ids, "int32")
+        if padding_mask is None:
+            padding_mask = ops.ones_like(token_ids)
+        outputs = self.backbone(
+            {"token_ids": token_ids, "padding_mask": padding_mask}
+        )
+        probs = functional.softmax(outputs["pointer_logits"])
+        gate = ops.sigmoid(ops.cast(outputs["gate_logits"], "float32"))
+        return {
+            "pointer_probs": ops.convert_to_numpy(probs),
+            "gate": ops.convert_to_numpy(gate),
+        }
+
+    def score(self, inputs, start_token_id="auto"):
+        """Log-probabilities of whole sequences.
+
+        Args:
+            inputs: strings, or rows of token ids of any lengths, or a dict of
+                `"token_ids"` and `"padding_mask"`.
+            start_token_id: what the first token is predicted from. A row
+                that begins with it already is not given another, and that
+                token is not scored. `"auto"` is the tokenizer's start token;
+                None scores from the second token on. Defaults to `"auto"`,
+                which without a preprocessor is None.
+
+        Returns:
+            A dict of float32 and int32 arrays: `"token_log_probs"` (B, T),
+            0 at padding and at tokens that are not scored; `"log_prob"`
+            (B,), their sum; `"num_tokens"` (B,), how many were scored.
+
+        Raises:
+            ValueError: a row is longer than the model.
+        """
+        rows, _ = prompts.token_rows(inputs, self.preprocessor)
+        prompts.check_ids(rows, self.backbone.vocabulary_size)
+        if start_token_id == "auto":
+            start_token_id = prompts.start_token_id(self.preprocessor)
+        x, y, contexts = prompts.shift(
+            rows, start_token_id, self.backbone.max_sequence_length
+        )
+        if self._score_function is None:
+            self._score_function = backend.compiled(
+                lambda x, y: objective.token_log_probs(self.backbone, x, y)
+            )
+        log_probs = ops.convert_to_numpy(self._score_function(x, y))
+        return prompts.align(log_probs, rows, contexts)
+
+    def generate(
+        self,
+        inputs,
+        max_length=None,
+        stop_token_ids="auto",
+        strip_prompt=False,
+        *,
+        max_new_tokens=None,
+    ):
+        """Writes on from prompts, with the sampler given to `compile`.
+
+        Args:
+            inputs: strings, or rows of token ids of any lengths, or a dict of
+                `"token_ids"` and `"padding_mask"`; or a `tf.data.Dataset` of
+                batches of what the preprocessor (or without one, the model)
+                takes.
+            max_length: int, the longest result, prompt and start token
+                included. Defaults to the preprocessor's sequence length; for
+                ids without a preprocessor, to the dict's width or the
+                model's `max_sequence_length`.
+            stop_token_ids: ids that end a row, None for no such ids, or
+                `"auto"` for the tokenizer's end token.
+            strip_prompt: bool, return the new tokens only.
+            max_new_tokens: int, the most tokens to add to each row, however
+                long its prompt. Instead of `max_length`.
+
+        Returns:
+            Strings for strings (one for one), else a dict of arrays
+            `"token_ids"` and `"padding_mask"`.
+
+        Raises:
+            ValueError: both lengths given; a prompt that leaves no room, or
+                a length beyond the model's.
+        """
+        if hasattr(inputs, "as_numpy_iterator"):
+            if max_new_tokens is not None:
+                raise ValueError(
+                    "max_new_tokens needs prompts, not a dataset; pass "
+                    f"max_length. Received: max_new_tokens={max_new_tokens}."
+                )
+            return super().generate(
+                inputs, max_length, stop_token_ids, strip_prompt
+            )
+        is_text = prompts.is_text(inputs)
+        rows, single = prompts.token_rows(inputs, self.preprocessor)
+        prompts.check_ids(rows, self.backbone.vocabulary_size)
+        if is_text and self.preprocessor.add_start_token:
+            rows = [[self.preprocessor.tokenizer.start_token_id, *r] for r in rows]
+        if max_length is None and max_new_tokens is None:
+            max_length = self._default_max_length(inputs)
+        length = prompts.total_length(
+            rows, max_length, max_new_tokens, self.backbone.max_sequence_length
+        )
+        pad_id = 0
+        if self.preprocessor is not None:
+            pad_id = self.preprocessor.tokenizer.pad_token_id
+        if stop_token_ids == "auto":
+            stop_token_ids = self._default_stop_token_ids()
+        x = prompts.pad(rows, length, pad_id)
+        outputs = self.make_generate_function()(x, stop_token_ids)
+        rows = prompts.new_rows(
+            {k: ops.convert_to_numpy(v) for k, v in outputs.items()},
+            [len(row) for row in rows],
+            max_new_tokens,
+            strip_prompt,
+        )
+        if not is_text:
+            return prompts.pad(rows, max(map(len, rows), default=0), pad_id)
+        special = set(self.preprocessor.tokenizer.special_token_ids)
+        rows = [[i for i in row if i not in special] for row in rows]
+        texts = list(self.preprocessor.tokenizer.detokenize(rows))
+        return texts[0] if single else texts
+
+    def _default_max_length(self, inputs):
+        if isinstance(inputs, dict):
+            return len(inputs["token_ids"][0])
+        if self.preprocessor is not None:
+            return self.preprocessor.sequence_length
+        return self.backbone.max_sequence_length
+
+    def _default_stop_token_ids(self):
+        if self.preprocessor is None:
+            raise ValueError(
+                'stop_token_ids="auto" needs a preprocessor. Pass ids, or '
+                "None to write until the length is reached. Received: "
+                "preprocessor=None."
+            )
+        return [self.preprocessor.tokenizer.end_token_id]
+
+    def generate_step(self, inputs, stop_token_ids=None):
+        """Writes on a batch of padded prompts; compiled by `generate`.
+
+        The prompts are read in one pass that fills the cache; from the
+        shortest prompt's end on, each step reads one position.
+
+        Args:
+            inputs: dict of `"token_ids"`, int (B, T), and `"padding_mask"`,
+                bool (B, T), True at the prompts.
+            stop_token_ids: list of ids, or None.
+
+        Returns:
+            A dict of the same two, with the written tokens in.
+        """
+        token_ids, padding_mask = inputs["token_ids"], inputs["padding_mask"]
+        padding_mask = ops.cast(padding_mask, "bool")
+        lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=-1)
+        outputs, cache = self.backbone.prefill(token_ids, padding_mask)
+
+        def next(prompt, cache, index):
+            position = index - 1
+            token = ops.take(prompt, position[None], axis=1)
+            outputs, cache = self.backbone.decode(token, cache, position)
+            log_probs = self._mix(outputs, prompt)
+            return (
+                ops.squeeze(log_probs, axis=1),
+                ops.squeeze(outputs["generator_states"], axis=1),
+                cache,
+            )
+
+        token_ids = self.sampler(
+            next=next,
+            prompt=token_ids,
+            cache=cache,
+            index=ops.min(lengths),
+            mask=padding_mask,
+            stop_token_ids=stop_token_ids,
+            hidden_states=outputs["generator_states"],
+            model=self,
+        )
+        kept = functional.until_stop(token_ids, padding_mask, stop_token_ids)
+        return {"token_ids": token_ids, "padding_mask": kept}
+
+
+def _unpack_batch(data):
+    """x, y and float32 weights; without weights every real position counts."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if y is None:
+        raise ValueError(
+            "A batch must have targets: (x, y) or (x, y, sample_weight). "
+            "Received: y=None."
+        )
+    if sample_weight is None:
+        sample_weight = x["padding_mask"]
+    return x, ops.cast(y, "int32"), ops.cast(sample_weight, "float32")

@@ -1,0 +1,102 @@
+"""From a batch to the sums of its losses, without a (B, T, V) tensor."""
+
+from keras import ops
+
+from gpt3_keras import backend
+from gpt3_keras import functional
+from gpt3_keras import losses
+
+
+def token_log_probs(backbone, x, y):
+    """log p(y) of the mixture at every position.
+
+    Args:
+        backbone: a `GPT3Backbone`.
+        x: dict of `"token_ids"` and `"padding_mask"`, (B, T).
+        y: int (B, T), the next token ids.
+
+    Returns:
+        float32 (B, T).
+    """
+    outputs = backbone(x, training=False)
+    _, _, log_generate, log_copy = _copying(outputs, x, y)
+    generation = backend.target_log_probs(*_head_inputs(backbone, outputs, y))
+    generation = ops.reshape(generation, ops.shape(y))
+    return ops.logaddexp(log_generate + generation, log_copy)
+
+
+def loss_sums(
+    backbone, x, y, sample_weight, loss_weights, pointer_temperature, training
+):
+    """Sums of every loss over a batch.
+
+    Args:
+        backbone: a `GPT3Backbone`.
+        x, y, sample_weight: the batch, (B, T) each.
+        loss_weights: dict from each of `losses.TERMS` to a float.
+        pointer_temperature: positive float.
+        training: bool. If True, dropout is on and the vocabulary head makes
+            its gradients along with its value.
+
+    Returns:
+        A dict: `"objective"`, the weighted sum of all terms, float32;
+        `"num_targets"`, float32; and (sum, count) pairs for each of
+        `losses.TERMS`, `"pointer_mrr"` and `"copied_share"`.
+    """
+    outputs = backbone(x, training=training)
+    mask, match, log_generate, log_copy = _copying(outputs, x, y)
+    head = _head_inputs(backbone, outputs, y)
+    if training:
+        objective, generation = backend.mixture_loss(
+            *head,
+            _flatten(log_generate),
+            _flatten(log_copy),
+            _flatten(sample_weight),
+            (loss_weights["language_model"], loss_weights["generator"]),
+        )
+        remaining_terms = ("pointer", "gate")
+    else:
+        objective, generation = 0.0, backend.target_log_probs(*head)
+        remaining_terms = losses.TERMS
+    generation = ops.reshape(generation, ops.shape(y))
+    log_probs = ops.logaddexp(log_generate + generation, log_copy)
+    pointer = (outputs["pointer_logits"], match, mask, sample_weight)
+    sums = {
+        "language_model": losses.language_model_loss(log_probs, sample_weight),
+        "generator": losses.language_model_loss(generation, sample_weight),
+        "pointer": losses.pointer_loss(*pointer, pointer_temperature),
+        "gate": losses.gate_loss(outputs["gate_logits"], match, sample_weight),
+    }
+    for term in remaining_terms:
+        objective = objective + loss_weights[term] * sums[term][0]
+    num_targets = ops.sum(sample_weight)
+    copied = ops.sum(sample_weight * ops.exp(log_copy - log_probs))
+    return {
+        **sums,
+        "objective": objective,
+        "num_targets": num_targets,
+        "pointer_mrr": losses.pointer_reciprocal_rank(*pointer),
+        "copied_share": (copied, num_targets),
+    }
+
+
+def _copying(outputs, x, y):
+    """Mask and match, (B, T, T); log g and log (1 - g) P_copy(y), (B, T)."""
+    mask = functional.causal_mask(x["padding_mask"])
+    match = functional.match_targets(x["token_ids"], y, mask)
+    log_generate, log_copy = functional.log_gate(outputs["gate_logits"])
+    log_copy = log_copy + functional.copy_log_probs_of_targets(
+        outputs["pointer_logits"], match
+    )
+    return mask, match, log_generate, log_copy
+
+
+def _head_inputs(backbone, outputs, y):
+    """Generator states (N, D), output matrix (V, D) and targets (N,)."""
+    states = outputs["generator_states"]
+    kernel = ops.cast(backbone.output_kernel(), states.dtype)
+    return ops.reshape(states, (-1, states.shape[-1])), kernel, _flatten(y)
+
+
+def _flatten(x):
+    return ops.reshape(x, (-1,))
