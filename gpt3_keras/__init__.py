@@ -13,7 +13,8 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from gpt3_keras.config import ExperimentConfig, load_config
+    from gpt3_keras.config import ExperimentConfig
+    from gpt3_keras.config import load_config
     from gpt3_keras.data.pipeline import text_dataset
     from gpt3_keras.models.backbone import GPT3Backbone
     from gpt3_keras.models.causal_lm import GPT3CausalLM
