@@ -13,15 +13,13 @@ import typing
 
 import yaml
 
-from gpt3_keras.config_sections import (
-    DataConfig,
-    GenerationConfig,
-    LossesConfig,
-    ModelConfig,
-    Section,
-    TokenizerConfig,
-    TrainingConfig,
-)
+from gpt3_keras.config_sections import DataConfig
+from gpt3_keras.config_sections import GenerationConfig
+from gpt3_keras.config_sections import LossesConfig
+from gpt3_keras.config_sections import ModelConfig
+from gpt3_keras.config_sections import Section
+from gpt3_keras.config_sections import TokenizerConfig
+from gpt3_keras.config_sections import TrainingConfig
 
 _TYPE_NAMES = {
     int: "an integer",

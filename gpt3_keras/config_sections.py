@@ -173,6 +173,10 @@ class LossWeights(Section):
             *LOSS_TERMS,
         )
 
+    def weights(self):
+        """A dict from the terms' names to their weights."""
+        return {term: self.get(term) for term in LOSS_TERMS}
+
 
 @dataclasses.dataclass
 class LossesConfig(LossWeights):

@@ -1,0 +1,128 @@
+"""From a config to its tokenizer, datasets and model, and to a trained run."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from gpt3_keras.config import ExperimentConfig
+from gpt3_keras.data.pipeline import text_dataset
+from gpt3_keras.models.backbone import GPT3Backbone
+from gpt3_keras.models.causal_lm import GPT3CausalLM
+from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
+from gpt3_keras.models.tokenizer import GPT3Tokenizer
+from gpt3_keras.training import phases
+from gpt3_keras.training import workdir
+from gpt3_keras.training.callbacks import HistoryFile
+from gpt3_keras.training.progress import Progress
+from gpt3_keras.training.progress import training_detail
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What a config describes, made.
+
+    Args:
+        config: an `ExperimentConfig`.
+        model: a `GPT3CausalLM` with its preprocessor.
+        train: batches of the triple, once through the training text.
+        validation: batches of the triple, the text held out.
+    """
+
+    config: ExperimentConfig
+    model: GPT3CausalLM
+    train: tf.data.Dataset
+    validation: tf.data.Dataset
+
+
+def build(config):
+    """Makes all that `config` describes; writes nothing.
+
+    Raises:
+        ValueError: if the text or the sizes cannot be used.
+        OSError: if a file cannot be read.
+    """
+    tokenizer = build_tokenizer(config)
+    train, validation = build_datasets(config, tokenizer)
+    keras.utils.set_random_seed(config.training.seed)
+    return Experiment(config, build_model(config, tokenizer), train, validation)
+
+
+def build_tokenizer(config):
+    """The GPT-3 vocabulary, a saved one, or one learnt from the text."""
+    section = config.tokenizer
+    if section.path is not None:
+        return GPT3Tokenizer.from_preset(section.path)
+    return GPT3Tokenizer()
+
+
+def build_datasets(config, tokenizer):
+    """(train, validation), each going once through its text."""
+    data = config.data
+    common = {
+        "sequence_length": data.sequence_length,
+        "batch_size": data.batch_size,
+        "document": data.document,
+        "seed": config.training.seed,
+    }
+    split = {}
+    if data.validation is None:
+        split = {"validation_fraction": data.validation_fraction}
+    train = text_dataset(
+        data.train,
+        tokenizer,
+        split="train" if split else "all",
+        shuffle_buffer=data.shuffle_buffer,
+        **split,
+        **common,
+    )
+    validation = text_dataset(
+        data.train if split else data.validation,
+        tokenizer,
+        split="validation" if split else "all",
+        shuffle_buffer=0,
+        **split,
+        **common,
+    )
+    return train, validation
+
+
+def build_model(config, tokenizer):
+    """An untrained `GPT3CausalLM` that takes strings."""
+    backbone = GPT3Backbone(
+        vocabulary_size=tokenizer.vocabulary_size(), **config.model.as_dict()
+    )
+    preprocessor = GPT3CausalLMPreprocessor(
+        tokenizer, sequence_length=config.data.sequence_length
+    )
+    return GPT3CausalLM(backbone, preprocessor)
+
+
+def train(experiment, folder):
+    """Trains through every phase into a new folder, see `workdir`.
+
+    Args:
+        experiment: an `Experiment`; its model is trained.
+        folder: path of the run's folder.
+
+    Returns:
+        The run's history, a list of the records of `callbacks.StepMonitor`.
+    """
+    config, model = experiment.config, experiment.model
+    folder = workdir.create(folder, config)
+    progress = Progress("training", config.training.num_steps)
+    with HistoryFile(folder / workdir.HISTORY) as history, progress:
+
+        def report(record):
+            history(record)
+            if "loss" in record:
+                progress.update(record["step"], training_detail(record))
+
+        phases.run_phases(
+            model,
+            config,
+            (experiment.train.repeat(), experiment.validation),
+            report,
+            lambda: workdir.save_model(model, folder),
+        )
+    return workdir.read_history(folder)

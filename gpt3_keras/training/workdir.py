@@ -1,0 +1,114 @@
+"""A run's folder: its config, its checkpoint and its history.
+
+```
+workdir/config.yaml     the config as it was understood
+        model/          the checkpoint, a KerasHub preset
+        history.jsonl   one JSON object a line: what training measured
+        curves.png      the same, drawn
+```
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+import zipfile
+
+from gpt3_keras import config as configs
+from gpt3_keras.models.causal_lm import GPT3CausalLM
+
+CONFIG = "config.yaml"
+MODEL = "model"
+HISTORY = "history.jsonl"
+
+# What Keras, KerasHub, h5py and json raise for files that are not whole.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+
+
+def check_new(folder):
+    """Raises unless `folder` is free to be written: absent or empty."""
+    folder = pathlib.Path(folder)
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file; name a folder that is new.")
+    if (folder / CONFIG).exists():
+        raise ValueError(
+            f"{folder} already holds a run, which stays as it is; name "
+            "another folder."
+        )
+    if any(folder.iterdir()):
+        raise ValueError(
+            f"{folder} is not empty and stays as it is; name another folder."
+        )
+
+
+def create(folder, config):
+    """Makes the folder of a new run, with `config` in it; returns its path."""
+    check_new(folder)
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    configs.save_config(config, folder / CONFIG)
+    return folder
+
+
+def save_model(model, folder):
+    """Writes the checkpoint: all of it takes the old one's place, or none."""
+    target = pathlib.Path(folder) / MODEL
+    # In the same folder, so that a rename moves it.
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix=f".{MODEL}.", dir=folder))
+    try:
+        model.save_to_preset(str(scratch / "new"))
+        if target.exists():
+            os.rename(target, scratch / "old")
+        os.rename(scratch / "new", target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def load(folder):
+    """The config and the trained model of a run.
+
+    Raises:
+        ValueError: if `folder` is no run, the run has no checkpoint, or a
+            file of it is damaged.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    if not (folder / CONFIG).is_file():
+        raise ValueError(_no_run(folder))
+    config = configs.load_config(folder / CONFIG)
+    model = folder / MODEL
+    if not model.is_dir():
+        raise ValueError(
+            f"{folder} has no checkpoint: its training did not reach the end "
+            "of a phase."
+        )
+    try:
+        return config, GPT3CausalLM.from_preset(str(model))
+    except _DAMAGE as error:
+        raise ValueError(
+            f"The checkpoint {model} is damaged: {first_line(error)}"
+        ) from error
+
+
+def read_history(folder):
+    """What training measured: a list of dicts, in order."""
+    lines = (pathlib.Path(folder) / HISTORY).read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def first_line(error):
+    """An exception's message cut to one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _no_run(folder):
+    if (folder / "saved_model.pb").exists():
+        return f"{folder} is an export; name the folder of a training run."
+    if (folder / "variables").exists() or (folder / "assets").exists():
+        return f"{folder} is a half-written export; export the run again."
+    return f"{folder} holds no training run: it has no {CONFIG}."
