@@ -1,6 +1,6 @@
 """The command line: understands arguments, answers mistakes in one line.
 
-What a verb does stands in `verbs`, which is imported when one runs: help and
+What a verb does stands in `cli_verbs`, which is imported when one runs: help and
 most mistakes are answered at once, without TensorFlow.
 """
 
@@ -28,9 +28,9 @@ def main(argv=None):
     arguments = _parser().parse_args(argv)
     name = f"gpt3-keras {arguments.verb}"
     try:
-        from gpt3_keras import verbs
+        from gpt3_keras import cli_verbs
 
-        getattr(verbs, arguments.verb)(arguments)
+        getattr(cli_verbs, arguments.verb)(arguments)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted", file=sys.stderr)
         return 130

@@ -67,10 +67,8 @@ class ModelConfig(Section):
     max_parameters: int = 500_000_000
 
     def validate(self):
-        self._require_at_least(
-            1, "num_layers", "num_heads", "hidden_dim", "max_sequence_length"
-        )
-        self._require_at_least(1, "max_parameters")
+        self._require_at_least(1, "num_layers", "num_heads", "hidden_dim")
+        self._require_at_least(1, "max_sequence_length", "max_parameters")
         self._require(
             self.hidden_dim % self.num_heads == 0,
             "num_heads must divide hidden_dim",

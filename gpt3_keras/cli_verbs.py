@@ -6,7 +6,7 @@ Figures and texts go to the output stream, progress to the error stream.
 import json
 import pathlib
 
-from gpt3_keras import demo as demonstration
+from gpt3_keras import cli_demo
 from gpt3_keras.config import load_config
 from gpt3_keras.data import shards
 from gpt3_keras.evaluation import perplexity
@@ -22,7 +22,7 @@ from gpt3_keras.training.progress import Progress
 
 def demo(arguments):
     """Trains, evaluates, runs and exports a small model."""
-    figures = demonstration.run(arguments.text, arguments.output)
+    figures = cli_demo.run(arguments.text, arguments.output)
     if arguments.json:
         _write_json(figures, arguments.json)
 
