@@ -1,0 +1,331 @@
+"""Configs: strict reading, overrides, and the ones that are shipped."""
+
+import inspect
+import pathlib
+import re
+
+import pytest
+
+from gpt3_keras import config as configs
+from gpt3_keras import config_sections as sections
+
+CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+def write(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_shipped_config_is_whole(path):
+    """Every key stands in it, so the file alone says what the run is."""
+    config = configs.load_config(path)
+
+    def missing(values, section, prefix=""):
+        for key, value in section.as_dict().items():
+            if key not in values:
+                yield f"{prefix}{key}"
+            elif isinstance(value, dict):
+                yield from missing(values[key], section.get(key), f"{key}.")
+
+    values = configs._parse(path.read_text("utf-8"), str(path))
+    assert list(missing(values, config)) == []
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_shipped_config_opens_with_its_facts(path):
+    head = path.read_text("utf-8").split("\n\n")[0]
+    for fact in ("command", "hardware", "time", "score"):
+        assert f"# {fact} " in head
+
+
+def test_a_shipped_config_is_found_by_name():
+    assert configs.load_config("base") == configs.load_config(
+        next(path for path in CONFIGS if path.stem == "base")
+    )
+
+
+def test_base_has_the_article_s_sizes():
+    config = configs.load_config("base")
+    assert config.model.hidden_dim == 512
+    assert config.model.num_heads == 8
+    assert config.model.num_layers == 1
+    assert config.model.pointer_hidden_dims == [64, 768]
+    assert config.training.learning_rate_start == 1e-4
+    assert config.training.learning_rate_end == 5e-5
+    names = [phase.name for phase in config.training.phases]
+    assert names == ["encoder", "pointer", "all"]
+
+
+def test_model_defaults_are_the_backbone_s():
+    from gpt3_keras.models.backbone import GPT3Backbone
+
+    parameters = inspect.signature(GPT3Backbone.__init__).parameters
+    for key, value in sections.ModelConfig().as_dict().items():
+        default = parameters[key].default
+        default = list(default) if isinstance(default, tuple) else default
+        assert value == default, key
+
+
+def test_saving_and_loading_gives_the_same(tmp_path):
+    config = configs.load_config(
+        "base",
+        [
+            "model.rnn=lstm",
+            "data.train=[books, letters/*.txt]",
+            "training.learning_rate_start=3e-3",
+            "training.phases.1.steps=7",
+            "tokenizer.trained_vocabulary_size=300",
+        ],
+    )
+    configs.save_config(config, tmp_path / "saved.yaml")
+    assert configs.load_config(tmp_path / "saved.yaml") == config
+    assert config.training.phases[1].steps == 7
+    assert config.data.train == ["books", "letters/*.txt"]
+
+
+def test_defaults_fill_what_is_left_out(tmp_path):
+    path = write(tmp_path, "data: {train: books}\n")
+    config = configs.load_config(path)
+    assert config.data.train == "books"
+    assert config.model == sections.ModelConfig()
+    assert configs.load_config(write(tmp_path, "")).data.train == "text"
+
+
+def test_a_number_in_scientific_notation_is_a_number(tmp_path):
+    path = write(tmp_path, "training: {learning_rate_start: 1e-3}\n")
+    assert configs.load_config(path).training.learning_rate_start == 1e-3
+
+
+def test_a_phase_may_weigh_the_losses_its_own_way():
+    config = configs.load_config("base")
+    first, _, last = config.training.phases
+    assert first.loss_weights.weights()["language_model"] == 0
+    assert last.loss_weights is None
+    assert set(config.losses.weights()) == set(sections.LOSS_TERMS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "model: {hiden_dim: 64}",
+            "model has no key 'hiden_dim'; did you mean hidden_dim? "
+            "Received: model.hiden_dim=64.",
+        ),
+        (
+            "trainning: {}",
+            "The config has no key 'trainning'; did you mean training? "
+            "Received: trainning={}.",
+        ),
+        (
+            "data: {zzz: 1}",
+            "data has no key 'zzz'; it has train, validation, ",
+        ),
+        (
+            "model: {hidden_dim: big}",
+            "model.hidden_dim must be an integer. "
+            "Received: model.hidden_dim='big'.",
+        ),
+        (
+            "model: {hidden_dim: 64.5}",
+            "model.hidden_dim must be an integer. "
+            "Received: model.hidden_dim=64.5.",
+        ),
+        (
+            "model: {num_layers: true}",
+            "model.num_layers must be an integer. "
+            "Received: model.num_layers=True.",
+        ),
+        (
+            "model: {dropout: none}",
+            "model.dropout must be a number. Received: model.dropout='none'.",
+        ),
+        (
+            "model: {share_pointer_parameters: 1}",
+            "model.share_pointer_parameters must be true or false. "
+            "Received: model.share_pointer_parameters=1.",
+        ),
+        (
+            "model: {pointer_hidden_dims: [64, wide]}",
+            "model.pointer_hidden_dims.1 must be an integer. "
+            "Received: model.pointer_hidden_dims.1='wide'.",
+        ),
+        ("model: 5", "model must be a section of keys. Received: model=5."),
+        ("- model", "config must be a section of keys. Received: "),
+        (
+            "data: {train: 5}",
+            "data.train must be text or a list of texts. "
+            "Received: data.train=5.",
+        ),
+        (
+            "data: {validation: 5}",
+            "data.validation must be text or a list of texts or null. ",
+        ),
+        ("data: {train: []}", "train must name a file or folder. Received: "),
+        (
+            "training: {phases: 3}",
+            "training.phases must be a list of sections. "
+            "Received: training.phases=3.",
+        ),
+        (
+            "training: {phases: []}",
+            "training.phases must be a list of phases, each with a name of "
+            "its own. Received: names=[].",
+        ),
+        (
+            "training: {phases: [{name: a}, {name: a}]}",
+            "each with a name of its own. Received: names=['a', 'a'].",
+        ),
+        (
+            "training: {phases: [{trainable: [decoder]}]}",
+            "trainable must name some of embeddings, encoder, pointer, "
+            "generator. Received: training.phases.name='all', "
+            "training.phases.trainable=['decoder'].",
+        ),
+        (
+            "training: {phases: [{steps: 0}]}",
+            "steps must be at least 1. Received: training.phases.steps=0.",
+        ),
+        (
+            "training: {phases: [{loss_weights: {language_model: 0, "
+            "pointer: 0, gate: 0}}]}",
+            "one loss weight at least must be positive. Received: "
+            "loss_weights.language_model=0.0, ",
+        ),
+        (
+            "training: {warmup_steps: 1000}",
+            "warmup_steps must be less than the steps of all phases. "
+            "Received: training.warmup_steps=1000, steps=1000.",
+        ),
+        (
+            "training: {learning_rate_end: 1e-2}",
+            "learning_rate_end must be at most learning_rate_start. "
+            "Received: training.learning_rate_end=0.01, "
+            "training.learning_rate_start=0.0001.",
+        ),
+        (
+            "training: {learning_rate_start: 0, learning_rate_end: 0}",
+            "learning_rate_start must be positive. "
+            "Received: training.learning_rate_start=0.0.",
+        ),
+        (
+            "model: {num_heads: 3}",
+            "num_heads must divide hidden_dim. Received: model.num_heads=3, "
+            "model.hidden_dim=512.",
+        ),
+        (
+            "model: {rnn: rwkv}",
+            "rnn must be one of gru, lstm. Received: model.rnn='rwkv'.",
+        ),
+        (
+            "model: {dropout: .nan}",
+            "dropout must be in [0, 1). Received: model.dropout=nan.",
+        ),
+        (
+            "model: {pointer_hidden_dims: [0]}",
+            "pointer_hidden_dims must be positive. "
+            "Received: model.pointer_hidden_dims=[0].",
+        ),
+        (
+            "data: {sequence_length: 2048}",
+            "data.sequence_length must be at most model.max_sequence_length. "
+            "Received: data.sequence_length=2048, "
+            "model.max_sequence_length=1024.",
+        ),
+        (
+            "data: {validation_fraction: 1}",
+            "validation_fraction must be between 0 and 1. "
+            "Received: data.validation_fraction=1.0.",
+        ),
+        (
+            "data: {document: page}",
+            "document must be one of file, line. "
+            "Received: data.document='page'.",
+        ),
+        (
+            "tokenizer: {path: a, trained_vocabulary_size: 300}",
+            "path and trained_vocabulary_size exclude each other. Received: "
+            "tokenizer.path='a', tokenizer.trained_vocabulary_size=300.",
+        ),
+        (
+            "tokenizer: {trained_vocabulary_size: 100}",
+            "trained_vocabulary_size must be at least 257. "
+            "Received: tokenizer.trained_vocabulary_size=100.",
+        ),
+        (
+            "losses: {pointer_temperature: 0}",
+            "pointer_temperature must be positive. "
+            "Received: losses.pointer_temperature=0.0.",
+        ),
+        (
+            "losses: {gate: -1}",
+            "gate must be at least 0. Received: losses.gate=-1.0.",
+        ),
+        (
+            "generation: {top_p: 0}",
+            "top_p must be in (0, 1]. Received: generation.top_p=0.0.",
+        ),
+        (
+            "generation: {max_new_tokens: 1024}",
+            "generation.max_new_tokens must be less than "
+            "model.max_sequence_length. Received: ",
+        ),
+        ("model: {a: 1, a: 2}", "line 1: the key 'a' stands twice."),
+        ("model: [", "Invalid YAML in "),
+        (
+            "tokenizer: !!python/object/apply:os.system [ls]",
+            "could not determine a constructor for the tag",
+        ),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, text, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        configs.load_config(write(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "data.batch_size",
+            "An override must read section.key=value. "
+            "Received: 'data.batch_size'.",
+        ),
+        ("seed=1", "An override must read section.key=value. "),
+        ("data.=1", "An override must read section.key=value. "),
+        (
+            "data.batch=1",
+            "data has no key 'batch'; did you mean batch_size? "
+            "Received: data.batch=1.",
+        ),
+        (
+            "data.batch_size=1.5",
+            "data.batch_size must be an integer. "
+            "Received: data.batch_size=1.5.",
+        ),
+        (
+            "training.phases.9.steps=1",
+            "An override must name a key of the config; there is no '9' "
+            "there. Received: 'training.phases.9.steps=1'.",
+        ),
+        ("data.train=[", "Invalid YAML in override 'data.train=['"),
+    ],
+)
+def test_a_mistaken_override_is_named(override, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        configs.load_config("base", [override])
+
+
+def test_a_config_must_be_a_text_file(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("data: {train: été}".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"must be UTF-8 text\. Received"):
+        configs.load_config(path)
+    with pytest.raises(FileNotFoundError):
+        configs.load_config(tmp_path / "absent.yaml")
+    with pytest.raises(IsADirectoryError):
+        configs.load_config(tmp_path)
