@@ -12,6 +12,7 @@ from gpt3_keras.backend.tensorflow import compiled
 from gpt3_keras.backend.tensorflow import gru
 from gpt3_keras.backend.tensorflow import lstm
 from gpt3_keras.backend.tensorflow import mixture_loss
+from gpt3_keras.backend.tensorflow import stateless_uniform
 from gpt3_keras.backend.tensorflow import target_log_probs
 from gpt3_keras.backend.tensorflow import train_step
 
@@ -20,6 +21,7 @@ __all__ = [
     "gru",
     "lstm",
     "mixture_loss",
+    "stateless_uniform",
     "target_log_probs",
     "train_step",
 ]

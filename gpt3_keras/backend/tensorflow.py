@@ -365,6 +365,19 @@ def compiled(function):
     return tf.function(function, reduce_retracing=True)
 
 
+def stateless_uniform(shape, seed, counter):
+    """float32 in [0, 1), a function of (seed, counter) alone.
+
+    Philox (Salmon et al. 2011), named so that every device agrees.
+
+    Args:
+        shape: of the result.
+        seed, counter: int, or int scalar tensors.
+    """
+    key = tf.stack([tf.cast(seed, "int32"), tf.cast(counter, "int32")])
+    return tf.random.stateless_uniform(shape, key, alg="philox")
+
+
 def train_step(model, x, y, sample_weight):
     """One update from one batch.
 

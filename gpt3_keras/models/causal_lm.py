@@ -347,7 +347,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             )
         return [self.preprocessor.tokenizer.end_token_id]
 
-    def generate_step(self, inputs, stop_token_ids=None):
+    def generate_step(self, inputs, stop_token_ids=None, sampler=None):
         """Writes on a batch of padded prompts; compiled by `generate`.
 
         The prompts are read in one pass that fills the cache; from the
@@ -357,10 +357,12 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             inputs: dict of `"token_ids"`, int (B, T), and `"padding_mask"`,
                 bool (B, T), True at the prompts.
             stop_token_ids: list of ids, or None.
+            sampler: a KerasHub sampler. Defaults to the compiled one.
 
         Returns:
             A dict of the same two, with the written tokens in.
         """
+        sampler = sampler or self.sampler
         token_ids, padding_mask = inputs["token_ids"], inputs["padding_mask"]
         padding_mask = ops.cast(padding_mask, "bool")
         lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=-1)
@@ -377,7 +379,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
                 cache,
             )
 
-        token_ids = self.sampler(
+        token_ids = sampler(
             next=next,
             prompt=token_ids,
             cache=cache,
