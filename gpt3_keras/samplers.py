@@ -58,9 +58,7 @@ class SeededSampler(keras_hub.samplers.Sampler):
         temperature = ops.cast(self.noise_temperature, "float32")
         positive = ops.greater(temperature, 0.0)
         scaled = logits / ops.where(positive, temperature, 1.0)
-        uniform = backend.stateless_uniform(
-            ops.shape(logits), self.seed, index
-        )
+        uniform = backend.stateless_uniform(ops.shape(logits), self.seed, index)
         # Away from 0 and 1, where the double logarithm ends.
         uniform = ops.clip(uniform, 1e-20, 1.0 - 1e-7)
         drawn = self._keep_likeliest(scaled) - ops.log(-ops.log(uniform))
@@ -101,6 +99,4 @@ def _is_number(value, number):
 
 def _check(name, value, rule, words):
     if isinstance(value, int | float) and not rule(value):
-        raise ValueError(
-            f"{name} must be {words}. Received: {name}={value}."
-        )
+        raise ValueError(f"{name} must be {words}. Received: {name}={value}.")

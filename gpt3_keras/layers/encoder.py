@@ -27,7 +27,13 @@ class Encoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_layers, num_heads, hidden_dim, rnn="gru", dropout=0.0, **kwargs
+        self,
+        num_layers,
+        num_heads,
+        hidden_dim,
+        rnn="gru",
+        dropout=0.0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.num_layers = num_layers

@@ -232,7 +232,7 @@ class GPT3Backbone(keras_hub.models.Backbone):
 
 
 def _embedding_initializer(hidden_dim):
-    """Normal; with unit-variance states, logits start with a deviation of 0.5."""
+    """Normal; states of unit variance give logits of deviation 0.5."""
     return keras.initializers.RandomNormal(stddev=0.5 * hidden_dim**-0.5)
 
 
@@ -254,8 +254,7 @@ def _check(config):
             )
     if not 0 <= config["dropout"] < 1:
         raise ValueError(
-            "dropout must be in [0, 1). Received: "
-            f"dropout={config['dropout']}."
+            f"dropout must be in [0, 1). Received: dropout={config['dropout']}."
         )
     if config["position_encoding"] not in POSITION_ENCODINGS:
         raise ValueError(

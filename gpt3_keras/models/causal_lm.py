@@ -305,7 +305,8 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         rows, single = prompts.token_rows(inputs, self.preprocessor)
         prompts.check_ids(rows, self.backbone.vocabulary_size)
         if is_text and self.preprocessor.add_start_token:
-            rows = [[self.preprocessor.tokenizer.start_token_id, *r] for r in rows]
+            start_id = prompts.start_token_id(self.preprocessor)
+            rows = [[start_id, *row] for row in rows]
         if max_length is None and max_new_tokens is None:
             max_length = self._default_max_length(inputs)
         length = prompts.total_length(

@@ -100,9 +100,7 @@ def shift(rows, start_id, max_length):
     Raises:
         ValueError: a row needs more than `max_length` positions.
     """
-    contexts = [
-        int(start_id is None or row[:1] == [start_id]) for row in rows
-    ]
+    contexts = [int(start_id is None or row[:1] == [start_id]) for row in rows]
     full = [
         row if context else [start_id, *row]
         for row, context in zip(rows, contexts, strict=True)
