@@ -24,7 +24,7 @@ LOCK = (rooms.ROOT / "requirements.lock").read_text("utf-8")
 FORBIDDEN = re.compile(
     r"(?<![\w.])/(?:root|home|work|opt|Users|tmp)/"
     r"|\b(?:pypi|pythonhosted|registry\.npmjs|conda\.anaconda)\.(?:org|com)\b"
-    r"|--(?:extra-)?index-url|--find-links|--trusted-host",
+    r"|--(?:index-url|extra-index-url|find-links|trusted-host)",
     re.IGNORECASE,
 )
 
