@@ -1,7 +1,7 @@
 """The command line: understands arguments, answers mistakes in one line.
 
-What a verb does stands in `cli_verbs`, which is imported when one runs: help and
-most mistakes are answered at once, without TensorFlow.
+What a verb does stands in `cli_verbs`, which is imported when one runs: help
+and most mistakes are answered at once, without TensorFlow.
 """
 
 import argparse

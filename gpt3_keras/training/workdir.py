@@ -33,21 +33,25 @@ def check_new(folder):
         return
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder that is new.")
-    if (folder / CONFIG).exists():
-        raise ValueError(
-            f"{folder} already holds a run, which stays as it is; name "
-            "another folder."
-        )
+    _refuse_run(folder)
     if any(folder.iterdir()):
         raise ValueError(
             f"{folder} is not empty and stays as it is; name another folder."
         )
 
 
+def _refuse_run(folder):
+    if (folder / CONFIG).exists():
+        raise ValueError(
+            f"{folder} already holds a run, which stays as it is; name "
+            "another folder."
+        )
+
+
 def create(folder, config):
     """Makes the folder of a new run, with `config` in it; returns its path."""
-    check_new(folder)
     folder = pathlib.Path(folder)
+    _refuse_run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     configs.save_config(config, folder / CONFIG)
     return folder
