@@ -40,7 +40,7 @@ bench: install
 install: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
-	@$(or $(PYTHON),python3) -c $(IS_SUPPORTED) 2>/dev/null || { \
+	@$(or $(PYTHON),false) -c $(IS_SUPPORTED) 2>/dev/null || { \
 		echo "Python 3.11, 3.12 or 3.13 is needed. Received: PYTHON=$(or \
 		$(PYTHON),none found)." >&2; exit 1; }
 	@echo "Installing into .venv: 3.4 GB, a few minutes the first time." >&2
