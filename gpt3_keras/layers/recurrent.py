@@ -59,7 +59,7 @@ class Recurrent(keras.layers.Layer):
         self.input_dense.build(input_shape)
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, self.num_gates * self.units),
-            initializer="orthogonal",
+            initializer=_orthogonal,
             name="recurrent_kernel",
         )
         bias_initializer = "zeros" if self.cell == "gru" else _forget_gate_open
@@ -128,6 +128,15 @@ class Recurrent(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "units": self.units, "cell": self.cell}
+
+
+def _orthogonal(shape, dtype=None):
+    """A random matrix with orthogonal rows.
+
+    Made in float32: TensorFlow has no QR decomposition in bfloat16.
+    """
+    matrix = keras.initializers.Orthogonal()(shape, "float32")
+    return ops.cast(matrix, dtype or "float32")
 
 
 def _forget_gate_open(shape, dtype=None):
