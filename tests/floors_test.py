@@ -14,7 +14,7 @@ ENGINE_MODULES = ("gpt3_keras/models/tokenizer*.py",)
 
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
-MAX_CONSTRUCTOR_ARGUMENTS = 12
+MAX_ARGUMENTS = 12  # of a constructor
 
 
 def upward_imports(source, path):
@@ -65,19 +65,21 @@ def oversized(source, path):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         where = f"{path}:{node.lineno}: {node.name}"
-        start = _end_of_docstring(node) or node.lineno
-        if node.end_lineno - start + 1 >= MAX_FUNCTION_LINES:
+        if _code_lines(node) >= MAX_FUNCTION_LINES:
             complaints.append(f"{where} is too long; split it by meaning")
-        if node.name == "__init__":
-            arguments = [*node.args.args[1:], *node.args.kwonlyargs]
-            if len(arguments) >= MAX_CONSTRUCTOR_ARGUMENTS:
-                complaints.append(f"{where} takes {len(arguments)} arguments")
+        arguments = [*node.args.args[1:], *node.args.kwonlyargs]
+        if node.name == "__init__" and len(arguments) >= MAX_ARGUMENTS:
+            complaints.append(f"{where} takes {len(arguments)} arguments")
     return complaints
 
 
-def _end_of_docstring(function):
-    has_docstring = ast.get_docstring(function) is not None
-    return function.body[0].end_lineno + 1 if has_docstring else None
+def _code_lines(function):
+    """The lines of a function without those of its docstring."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is not None:
+        docstring = function.body[0]
+        lines -= docstring.end_lineno - docstring.lineno + 1
+    return lines
 
 
 def asserts(source, path):
@@ -87,6 +89,12 @@ def asserts(source, path):
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Assert)
     ]
+
+
+def test_every_room_is_a_package():
+    folders = {path.parent for path in rooms.package_files()}
+    bare = {x for x in folders if not (rooms.ROOT / x / "__init__.py").exists()}
+    assert not bare, f"without an __init__.py: {sorted(map(str, bare))}"
 
 
 RULES = [upward_imports, misplaced_engines, oversized, asserts]
@@ -189,7 +197,7 @@ def test_an_engine_out_of_its_room_is_found(source):
 
 def test_what_is_too_long_is_found():
     path = pathlib.PurePath("gpt3_keras/losses.py")
-    function = "def mean():\n" + "    0\n" * 58
+    function = "def mean():\n" + '    "Doc."\n' + "    0\n" * 58
     assert oversized(function, path) == []
     (found,) = oversized(function + "    0\n", path)
     assert found == f"{path}:1: mean is too long; split it by meaning"
