@@ -214,6 +214,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         token_ids = ops.convert_to_tensor(token_ids, "int32")
         if padding_mask is None:
             padding_mask = ops.ones_like(token_ids)
+        padding_mask = ops.cast(padding_mask, "int32")
         outputs = self.backbone(
             {"token_ids": token_ids, "padding_mask": padding_mask}
         )
