@@ -8,9 +8,9 @@ from keras import ops
 class CorpusMean(keras.metrics.Metric):
     """sum / count over everything seen since the last reset.
 
-    Not a mean of batch means: a batch weighs as much as it holds. Sums are
-    compensated (Kahan 1965), so that a billion small terms do not drown in
-    float32.
+    Not a mean of batch means: a batch weighs as much as it holds. Both sums
+    are compensated (Kahan 1965), so that a billion small terms do not drown
+    in float32.
 
     Call arguments of `update_state`:
         total: scalar, the sum over a batch.
@@ -22,15 +22,20 @@ class CorpusMean(keras.metrics.Metric):
     def __init__(self, name="corpus_mean", **kwargs):
         super().__init__(name=name, **kwargs)
         self.total = self.add_variable((), "zeros", name="total")
-        self.lost = self.add_variable((), "zeros", name="lost")
+        self.total_excess = self.add_variable((), "zeros", name="total_excess")
         self.count = self.add_variable((), "zeros", name="count")
+        self.count_excess = self.add_variable((), "zeros", name="count_excess")
 
     def update_state(self, total, count):
-        increment = ops.cast(total, self.dtype) - self.lost
-        new_total = self.total + increment
-        self.lost.assign((new_total - self.total) - increment)
-        self.total.assign(new_total)
-        self.count.assign_add(ops.cast(count, self.dtype))
+        self._add(total, self.total, self.total_excess)
+        self._add(count, self.count, self.count_excess)
+
+    def _add(self, term, running_sum, excess):
+        """Kahan's addition; `excess` is what rounding added too much."""
+        term = ops.cast(term, self.dtype) - excess
+        new_sum = running_sum + term
+        excess.assign((new_sum - running_sum) - term)
+        running_sum.assign(new_sum)
 
     def result(self):
         return ops.divide_no_nan(self.total, self.count)

@@ -75,9 +75,11 @@ class SeededSampler(keras_hub.samplers.Sampler):
         top_k = ops.minimum(top_k, size)
         probs = functional.softmax(descending)
         before = ops.cumsum(probs, axis=-1) - probs
+        # A rounded sum can reach 1 before the last token.
+        top_p = ops.cast(self.top_p, "float32")
+        top_p = ops.where(ops.less(top_p, 1.0), top_p, 2.0)
         kept = ops.logical_and(
-            ops.less(ops.arange(size), top_k),
-            ops.less(before, ops.cast(self.top_p, "float32")),
+            ops.less(ops.arange(size), top_k), ops.less(before, top_p)
         )
         last = ops.sum(ops.cast(kept, "int32"), axis=-1, keepdims=True) - 1
         last = ops.maximum(last, 0)
