@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from gpt3_keras import config as configs
+from gpt3_keras.data.sources import find_files
 from gpt3_keras.evaluation import perplexity
 from gpt3_keras.evaluation import plots
 from gpt3_keras.samplers import SeededSampler
@@ -34,7 +35,7 @@ model = tf.saved_model.load(request["export"])
 outputs = model.signatures["serving_default"](
     **{name: tf.constant(value) for name, value in request["inputs"].items()}
 )
-json.dump(outputs["text"].numpy()[0].decode("utf-8"), sys.stdout)
+json.dump(outputs["generated_text"].numpy()[0].decode("utf-8"), sys.stdout)
 """
 
 
@@ -129,24 +130,35 @@ def _write_topics(folder):
 def _own_text(path):
     """Overrides that train on a text of the user's and hold out a tenth."""
     document = "line" if os.path.isfile(path) else "file"
-    print(f"Text: {path}; one document in ten, a {document} each, is held out.")
+    num_bytes = sum(file.num_bytes for file in find_files(path))
+    # A small text does not give so many tokens as the config asks for.
+    vocabulary_size = min(max(num_bytes // 100, 300), 4096)
+    print(f"Text: {path}; of its {document}s, one in ten is held out.")
     return [
         f"data.train={json.dumps(str(path))}",
         "data.validation=null",
         f"data.document={document}",
+        f"tokenizer.trained_vocabulary_size={vocabulary_size}",
     ]
 
 
 def _measure_text(demo):
     """Sizes of text and model, and the unigram model's perplexity."""
     vocabulary_size = demo.model.backbone.vocabulary_size
+    data = demo.config.data
+    train = experiment.build_dataset(
+        demo.config,
+        demo.model.preprocessor.tokenizer,
+        data.train,
+        "train" if data.validation is None else "all",
+    )
     counts = {
         name: perplexity.target_counts(
             Progress(f"reading {name}", unit="batches").track(dataset),
             vocabulary_size,
         )
         for name, dataset in (
-            ("training text", demo.train),
+            ("training text", train),
             ("held-out text", demo.validation),
         )
     }
@@ -231,7 +243,7 @@ def _write_and_serve(demo, export):
     print("\nFrom the first words of a held-out text, the model writes:")
     print(textwrap.indent(text, "  | ", lambda line: True))
 
-    export_saved_model(demo.model, str(export))
+    export_saved_model(demo.model, export)
     print("\nExported; loading it in a process without this package ...")
     inputs = {"text": [prompt], "max_new_tokens": max_new_tokens, **options}
     served = subprocess.run(

@@ -69,10 +69,9 @@ def generate(arguments):
 
 
 def export(arguments):
-    """Writes a trained model as a SavedModel."""
-    workdir.check_new(arguments.output)
-    _, model = workdir.load(arguments.workdir)
-    export_saved_model(model, arguments.output)
+    """Writes a trained model as a SavedModel, its defaults the config's."""
+    config, model = workdir.load(arguments.workdir)
+    export_saved_model(model, arguments.output, **config.generation.as_dict())
     print(f"The SavedModel is in {arguments.output}.")
 
 

@@ -1,5 +1,7 @@
 """Perplexity of a corpus, and of the simplest model that could be."""
 
+import warnings
+
 import numpy as np
 
 
@@ -18,9 +20,12 @@ def corpus_perplexity(model, dataset, callbacks=None):
     Raises:
         ValueError: if `dataset` has no target.
     """
-    metrics = model.evaluate(
-        dataset, callbacks=callbacks, verbose=0, return_dict=True
-    )
+    with warnings.catch_warnings():
+        # Keras warns at the end of a dataset whose length nobody knew.
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        metrics = model.evaluate(
+            dataset, callbacks=callbacks, verbose=0, return_dict=True
+        )
     (perplexity,) = [m for m in model.metrics if m.name == "perplexity"]
     num_tokens = int(perplexity.count)
     if not num_tokens:

@@ -1,12 +1,15 @@
 """From a config to its tokenizer, datasets and model, and to a trained run."""
 
 import dataclasses
+import tempfile
 
 import keras
 import tensorflow as tf
 
 from gpt3_keras.config import ExperimentConfig
 from gpt3_keras.data.pipeline import text_dataset
+from gpt3_keras.data.splits import split_corpus
+from gpt3_keras.data.text import TextCorpus
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
@@ -25,8 +28,8 @@ class Experiment:
     Args:
         config: an `ExperimentConfig`.
         model: a `GPT3CausalLM` with its preprocessor.
-        train: batches of the triple, once through the training text.
-        validation: batches of the triple, the text held out.
+        train: batches of the triple, the training text without end.
+        validation: batches of the triple, the held-out text once.
     """
 
     config: ExperimentConfig
@@ -52,39 +55,63 @@ def build_tokenizer(config):
     """The GPT-3 vocabulary, a saved one, or one learnt from the text."""
     section = config.tokenizer
     if section.path is not None:
-        return GPT3Tokenizer.from_preset(section.path)
-    return GPT3Tokenizer()
+        return workdir.load_tokenizer(section.path)
+    if section.trained_vocabulary_size is None:
+        return GPT3Tokenizer()
+    # Learnt from what is trained on: not from the documents held out.
+    corpus = TextCorpus(config.data.train, None, config.data.document)
+    split = split_corpus(corpus, **_split(config))
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as text:
+        for file in range(len(corpus.files)):
+            for piece in corpus.texts(file, split.keeps(file)):
+                text.write(piece.content)
+                text.write("\n" if piece.ends else "")
+        text.flush()
+        return GPT3Tokenizer.train([text.name], section.trained_vocabulary_size)
+
+
+def _split(config):
+    return {
+        "name": "all" if config.data.validation is not None else "train",
+        "fraction": config.data.validation_fraction,
+        "seed": config.training.seed,
+    }
 
 
 def build_datasets(config, tokenizer):
-    """(train, validation), each going once through its text."""
+    """(train, validation): without end, and once through the text."""
     data = config.data
-    common = {
-        "sequence_length": data.sequence_length,
-        "batch_size": data.batch_size,
-        "document": data.document,
-        "seed": config.training.seed,
-    }
-    split = {}
     if data.validation is None:
-        split = {"validation_fraction": data.validation_fraction}
+        validation = build_dataset(config, tokenizer, data.train, "validation")
+    else:
+        validation = build_dataset(config, tokenizer, data.validation)
     train = text_dataset(
         data.train,
         tokenizer,
-        split="train" if split else "all",
+        split="train" if data.validation is None else "all",
         shuffle_buffer=data.shuffle_buffer,
-        **split,
-        **common,
-    )
-    validation = text_dataset(
-        data.train if split else data.validation,
-        tokenizer,
-        split="validation" if split else "all",
-        shuffle_buffer=0,
-        **split,
-        **common,
+        num_epochs=None,
+        **_rows(config),
     )
     return train, validation
+
+
+def build_dataset(config, tokenizer, source, split="all"):
+    """Text in its own order, once through, in batches of the triple."""
+    return text_dataset(
+        source, tokenizer, split=split, shuffle_buffer=0, **_rows(config)
+    )
+
+
+def _rows(config):
+    """How a config cuts text into rows and splits it."""
+    return {
+        "sequence_length": config.data.sequence_length,
+        "batch_size": config.data.batch_size,
+        "document": config.data.document,
+        "validation_fraction": config.data.validation_fraction,
+        "seed": config.training.seed,
+    }
 
 
 def build_model(config, tokenizer):
@@ -121,7 +148,7 @@ def train(experiment, folder):
         phases.run_phases(
             model,
             config,
-            (experiment.train.repeat(), experiment.validation),
+            (experiment.train, experiment.validation),
             report,
             lambda: workdir.save_model(model, folder),
         )

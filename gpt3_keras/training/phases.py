@@ -1,6 +1,7 @@
 """Training in phases: which modules learn, from which losses, how long."""
 
 import math
+import warnings
 
 import keras
 
@@ -70,9 +71,13 @@ def learning_rate(training):
 
 def set_trainable(backbone, modules):
     """Lets `modules` learn and keeps the backbone's other ones as they are."""
-    for module, layers in _LAYERS.items():
-        for layer in layers:
-            getattr(backbone, layer).trainable = module in modules
+    for module, names in _LAYERS.items():
+        for name in names:
+            layer = getattr(backbone, name)
+            # An attribute that has the value already is not set again, nor
+            # are those of shared sublayers, which another module has set.
+            layer.trainable = module not in modules
+            layer.trainable = module in modules
 
 
 def run_phase(model, phase, first_step, config, datasets, report):
@@ -111,15 +116,19 @@ def run_phase(model, phase, first_step, config, datasets, report):
         report,
     )
     every = min(config.training.validation_steps, phase.steps)
-    # The last epoch may be short: the monitor ends it at the phase's step.
-    model.fit(
-        train,
-        validation_data=validation,
-        steps_per_epoch=every,
-        epochs=math.ceil(phase.steps / every),
-        callbacks=[monitor],
-        verbose=0,
-    )
+    with warnings.catch_warnings():
+        # Keras warns at the end of a dataset whose length nobody knew.
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        # The last epoch may be short: the monitor ends it at its step.
+        model.fit(
+            train.skip(first_step),
+            validation_data=validation,
+            steps_per_epoch=every,
+            epochs=math.ceil(phase.steps / every),
+            callbacks=[monitor],
+            shuffle=False,
+            verbose=0,
+        )
 
 
 def run_phases(model, config, datasets, report, checkpoint):

@@ -17,6 +17,7 @@ import zipfile
 
 from gpt3_keras import config as configs
 from gpt3_keras.models.causal_lm import GPT3CausalLM
+from gpt3_keras.models.tokenizer import GPT3Tokenizer
 
 CONFIG = "config.yaml"
 MODEL = "model"
@@ -95,6 +96,20 @@ def load(folder):
     except _DAMAGE as error:
         raise ValueError(
             f"The checkpoint {model} is damaged: {first_line(error)}"
+        ) from error
+
+
+def load_tokenizer(folder):
+    """A tokenizer that was saved alone or with a model.
+
+    Raises:
+        ValueError: if there is none in `folder`, or it is damaged.
+    """
+    try:
+        return GPT3Tokenizer.from_preset(str(folder))
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{folder} holds no tokenizer that can be read: {first_line(error)}"
         ) from error
 
 

@@ -1,0 +1,470 @@
+"""The command line: every verb, and one line for every mistake."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from gpt3_keras import cli
+
+ROOT = pathlib.Path(__file__).parents[1]
+VERBS = ("demo", "train", "evaluate", "generate", "export", "prepare")
+WORDS = ("the cat saw the dog", "the dog saw the cat", "a bird saw them all")
+TINY = """
+model: {num_heads: 2, hidden_dim: 16, max_sequence_length: 32,
+        pointer_hidden_dims: [4, 4]}
+tokenizer: {trained_vocabulary_size: 270}
+data: {train: "%s", sequence_length: 16, batch_size: 4, document: line,
+       validation_fraction: 0.2}
+training: {learning_rate_start: 1e-2, validation_steps: 2,
+           phases: [{name: all, steps: 4}]}
+generation: {max_new_tokens: 8, temperature: 0}
+"""
+
+
+def run(*arguments):
+    """The exit code of a command in this process."""
+    try:
+        return cli.main([str(argument) for argument in arguments])
+    except SystemExit as exit:
+        return exit.code
+
+
+@pytest.fixture
+def fails(capsys):
+    """Runs a command that must answer with one line and exit code 2."""
+
+    def check(*arguments):
+        capsys.readouterr()
+        code = run(*arguments)
+        written = capsys.readouterr()
+        lines = [line for line in written.err.splitlines() if line]
+        assert code == 2, written
+        assert len(lines) == 1, written.err
+        verb = arguments[0] if arguments and arguments[0] in VERBS else ""
+        start = f"gpt3-keras {verb}".strip() + ": error: "
+        assert lines[0].startswith(start), lines[0]
+        assert written.out == ""
+        return lines[0].removeprefix(start)
+
+    return check
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    lines = [f"{number} {WORDS[number % 3]}" for number in range(60)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(text):
+    path = text.parent / "tiny.yaml"
+    path.write_text(TINY % text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(config):
+    """A run, made by the command; its folder and its figures."""
+    folder = config.parent / "run"
+    figures = config.parent / "train.json"
+    code = run(
+        "train", "--config", config, "--workdir", folder, "--json", figures
+    )
+    assert code == 0
+    return folder, json.loads(figures.read_text("utf-8"))
+
+
+@pytest.fixture
+def damaged(trained, tmp_path):
+    """A copy of the run that a test may spoil."""
+    return pathlib.Path(shutil.copytree(trained[0], tmp_path / "damaged"))
+
+
+def snapshot(folder):
+    """Every file of `folder` with its content."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in files}
+
+
+# What works.
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example(verb, capsys):
+    assert run(verb, "--help") == 0
+    assert f"example:\n  gpt3-keras {verb}" in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_tensorflow():
+    script = (
+        "import sys; from gpt3_keras import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'numpy'}\n"
+        "sys.exit(bool(heavy & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_train(trained):
+    folder, figures = trained
+    assert {path.name for path in folder.iterdir()} == {
+        "config.yaml",
+        "curves.png",
+        "history.jsonl",
+        "model",
+    }
+    assert figures["step"] == 4
+    assert 1 < figures["val_perplexity"] < 300
+    records = (folder / "history.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(records[-1])["val_loss"] == figures["val_loss"]
+
+
+def test_evaluate(trained, text, tmp_path, capsys):
+    folder, _ = trained
+    path = tmp_path / "figures.json"
+    code = run(
+        *("evaluate", "--workdir", folder, "--task", "perplexity"),
+        *("--data", text, "--json", path),
+    )
+    assert code == 0
+    figures = json.loads(path.read_text("utf-8"))
+    printed = dict(
+        line.split() for line in capsys.readouterr().out.splitlines()
+    )
+    assert set(printed) == set(figures)
+    assert printed["perplexity"] == f"{figures['perplexity']:,.4f}"
+    assert printed["num_tokens"] == f"{figures['num_tokens']:,}"
+    assert 1 < figures["perplexity"] < 300
+
+
+def test_generate(trained, capsys):
+    folder, _ = trained
+    command = ("generate", "--workdir", folder, "--prompt", "the cat")
+    texts = []
+    for options in (
+        (),
+        ("--temperature", 1, "--seed", 1),
+        ("--temperature", 1, "--seed", 1),
+        ("--temperature", 1, "--seed", 2, "--top-k", 9, "--top-p", 0.9),
+        ("--max-new-tokens", 1),
+    ):
+        assert run(*command, *options) == 0
+        texts.append(capsys.readouterr().out)
+    assert all(text.startswith("the cat") for text in texts)
+    greedy, drawn, again, other, short = texts
+    assert drawn == again != other
+    assert greedy.startswith(short.rstrip("\n"))
+
+
+@pytest.mark.slow
+def test_export(trained, tmp_path, capsys):
+    folder, _ = trained
+    assert run("export", "--workdir", folder, "--output", tmp_path / "1") == 0
+    assert (tmp_path / "1" / "saved_model.pb").is_file()
+    assert str(tmp_path / "1") in capsys.readouterr().out
+
+
+def test_prepare_and_train_on_shards(text, config, tmp_path):
+    shards = tmp_path / "shards"
+    code = run(
+        *("prepare", "--input", text, "--output", shards),
+        *("--document", "line"),
+    )
+    assert code == 0
+    assert snapshot(shards)
+
+
+# What does not: usage.
+
+
+def test_a_verb_is_required(fails):
+    assert "the following arguments are required: verb" in fails()
+    assert "invalid choice: 'fly'" in fails("fly")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train",), "the following arguments are required: --config, --w"),
+        (
+            ("train", "--config", "absent.yaml", "--workdir", "x"),
+            "argument --config: there is no file absent.yaml",
+        ),
+        (
+            ("train", "--config", "absent", "--workdir", "x"),
+            "absent: No such file or directory",
+        ),
+        (
+            ("train", "--conf", "base", "--workdir", "x"),
+            "the following arguments are required: --config",
+        ),
+        (
+            ("evaluate", "--workdir", "absent", "--task", "perplexity"),
+            "argument --workdir: there is no folder absent",
+        ),
+        (
+            ("evaluate", "--workdir", ".", "--task", "fly", "--data", "x"),
+            "argument --task: invalid choice: 'fly'",
+        ),
+        (
+            ("generate", "--workdir", ".", "--prompt", "a", "--seed", "b"),
+            "argument --seed: invalid int value: 'b'",
+        ),
+        (
+            ("export", "--workdir", "absent", "--output", "x"),
+            "argument --workdir: there is no folder absent",
+        ),
+        (
+            ("prepare", "--input", "x", "--output", "y", "--document", "z"),
+            "argument --document: invalid choice: 'z'",
+        ),
+        (
+            ("demo", "--json", "absent/figures.json"),
+            "argument --json: absent/figures.json cannot be a file",
+        ),
+    ],
+)
+def test_wrong_usage(fails, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(*arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Configs.
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hiden_dim=64", "has no key 'hiden_dim'; did you mean hidden"),
+        ("model.hidden_dim=big", "model.hidden_dim must be an integer. Rec"),
+        (
+            "data.sequence_length=64",
+            "data.sequence_length must be at most model.max_sequence_length.",
+        ),
+        ("model.max_parameters=9", "must not have more than max_parameters"),
+        ("data.train=absent", "absent"),
+        ("tokenizer=x", "An override must read section.key=value."),
+    ],
+)
+def test_train_refuses_a_config(fails, config, tmp_path, override, message):
+    folder = tmp_path / "run"
+    line = fails(
+        *("train", "--config", config, "--workdir", folder),
+        *("--set", override),
+    )
+    assert message in line
+    assert not folder.exists()
+
+
+# Text.
+
+
+def bad_texts(folder):
+    """Paths that no text can be read from, and what is said of each."""
+    (folder / "empty").mkdir()
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "latin.txt").write_bytes("déjà vu\n".encode("latin-1") * 20)
+    (folder / "binary.txt").write_bytes(bytes(range(256)) * 20)
+    return {
+        "absent.txt": "absent.txt",
+        "absent/*.txt": "absent/*.txt",
+        "empty": "empty",
+        "empty.txt": "empty.txt",
+        "latin.txt": "latin.txt",
+        "binary.txt": "binary.txt",
+    }
+
+
+def test_train_refuses_bad_text(fails, config, tmp_path):
+    for name, message in bad_texts(tmp_path).items():
+        line = fails(
+            *("train", "--config", config, "--workdir", tmp_path / "run"),
+            *("--set", f"data.train={tmp_path / name}"),
+        )
+        assert message in line
+        assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_refuses_bad_text(fails, trained, tmp_path):
+    for name, message in bad_texts(tmp_path).items():
+        line = fails(
+            *("evaluate", "--workdir", trained[0], "--task", "perplexity"),
+            *("--data", tmp_path / name, "--json", tmp_path / "f.json"),
+        )
+        assert message in line
+        assert not (tmp_path / "f.json").exists()
+
+
+def test_prepare_refuses_bad_text(fails, tmp_path):
+    for name, message in bad_texts(tmp_path).items():
+        line = fails(
+            *("prepare", "--input", tmp_path / name),
+            *("--output", tmp_path / "shards"),
+        )
+        assert message in line
+        assert not (tmp_path / "shards").exists()
+
+
+def test_demo_refuses_bad_text(fails, tmp_path):
+    (tmp_path / "empty").mkdir()
+    line = fails(
+        *("demo", "--text", tmp_path / "empty"),
+        *("--output", tmp_path / "demo"),
+    )
+    assert "empty" in line
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_corrupted_shard_is_refused(fails, text, config, tmp_path):
+    shards = tmp_path / "shards"
+    assert run("prepare", "--input", text, "--output", shards) == 0
+    largest = max(snapshot(shards).items(), key=lambda item: len(item[1]))[0]
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    largest.write_bytes(content)
+    line = fails(
+        *("train", "--config", config, "--workdir", tmp_path / "run"),
+        *("--set", "tokenizer.trained_vocabulary_size=null"),
+        *("--set", f"data.train={shards}"),
+    )
+    assert largest.name in line
+
+
+# Runs, checkpoints and exports.
+
+
+def test_train_keeps_another_run(fails, trained, config):
+    folder, _ = trained
+    before = snapshot(folder)
+    line = fails("train", "--config", config, "--workdir", folder)
+    assert "already holds a run, which stays as it is" in line
+    assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("evaluate", "--task", "perplexity", "--data", "x"),
+        ("generate", "--prompt", "a"),
+        ("export", "--output", "x"),
+    ],
+)
+def test_a_folder_that_is_no_run(fails, verb, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "export"
+    (folder / "variables").mkdir(parents=True)
+    command = (*verb, "--workdir", folder)
+    assert "is a half-written export" in fails(*command)
+    (folder / "variables").rmdir()
+    assert "holds no training run: it has no config.yaml" in fails(*command)
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_a_damaged_checkpoint(fails, damaged):
+    weights = max(damaged.rglob("*.h5"), key=lambda path: path.stat().st_size)
+    weights.write_bytes(weights.read_bytes()[:1000])
+    command = ("generate", "--workdir", damaged, "--prompt", "a")
+    assert "is damaged: " in fails(*command)
+    shutil.rmtree(damaged / "model")
+    assert "has no checkpoint: its training did not" in fails(*command)
+
+
+def test_export_keeps_what_is_there(fails, trained, tmp_path):
+    (tmp_path / "assets").mkdir()
+    command = ("export", "--workdir", trained[0], "--output", tmp_path)
+    assert "holds a half-written export; delete it or" in fails(*command)
+    (tmp_path / "letter.txt").write_text("dear")
+    (tmp_path / "assets").rmdir()
+    assert "is not empty and stays as it is" in fails(*command)
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--prompt", "the cat " * 40),
+            "Prompt and new tokens must fit the model's max_sequence_length.",
+        ),
+        (
+            ("--prompt", "a", "--max-new-tokens", 99),
+            "Prompt and new tokens must fit the model's max_sequence_length.",
+        ),
+        (("--prompt", "a", "--max-new-tokens", 0), "max_new_tokens must be"),
+        (("--prompt", "a", "--temperature", -1), "temperature must be"),
+        (("--prompt", "a", "--temperature", "nan"), "temperature must be"),
+        (("--prompt", "a", "--top-k", -1), "top_k must be at least 0."),
+        (("--prompt", "a", "--top-p", 1.5), "top_p must be in (0, 1]."),
+        (("--prompt", "a", "--seed", -1), "seed must be"),
+        (("--prompt", "a", "--seed", 2**40), "seed must be"),
+        (("--prompt", "caf\udce9"), "prompt"),
+    ],
+)
+def test_generate_refuses(fails, trained, options, message):
+    assert message in fails("generate", "--workdir", trained[0], *options)
+
+
+# The machine.
+
+
+def test_a_full_disk(fails, config, tmp_path, monkeypatch):
+    from gpt3_keras.training import workdir
+
+    def full_disk(*_):
+        raise OSError(28, os.strerror(28), str(tmp_path / "run" / "model"))
+
+    monkeypatch.setattr(workdir, "save_model", full_disk)
+    line = fails("train", "--config", config, "--workdir", tmp_path / "run")
+    assert line == f"{tmp_path / 'run' / 'model'}: No space left on device"
+
+
+def test_an_interruption(trained, capsys, monkeypatch):
+    from gpt3_keras.training import workdir
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workdir, "load", interrupt)
+    assert run("generate", "--workdir", trained[0], "--prompt", "a") == 130
+    written = capsys.readouterr()
+    assert written.err.strip() == "gpt3-keras generate: interrupted"
+
+
+def test_a_bug_is_not_called_bad_input(trained, monkeypatch):
+    from gpt3_keras.training import workdir
+
+    def bug(_):
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(workdir, "load", bug)
+    with pytest.raises(AttributeError, match="no such thing"):
+        run("generate", "--workdir", trained[0], "--prompt", "a")
+
+
+@pytest.mark.slow
+def test_a_process_writes_one_line_and_no_notes(trained):
+    """Nor do TensorFlow's start-up notes stand around the line."""
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "gpt3_keras.cli", "generate"),
+            *("--workdir", str(trained[0] / "model"), "--prompt", "a"),
+        ],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k[:3] != "TF_"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert process.returncode == 2
+    assert process.stdout == ""
+    (line,) = process.stderr.splitlines()
+    assert "model holds no training run: it has no config.yaml." in line
