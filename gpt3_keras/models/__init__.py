@@ -1,0 +1,1 @@
+"""The tokenizer, the backbone and the language model."""
