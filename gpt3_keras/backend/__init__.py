@@ -9,12 +9,12 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from gpt3_keras.backend.tensorflow import compiled
-from gpt3_keras.backend.tensorflow import gru
-from gpt3_keras.backend.tensorflow import lstm
 from gpt3_keras.backend.tensorflow import mixture_loss
 from gpt3_keras.backend.tensorflow import stateless_uniform
 from gpt3_keras.backend.tensorflow import target_log_probs
 from gpt3_keras.backend.tensorflow import train_step
+from gpt3_keras.backend.tensorflow_recurrence import gru
+from gpt3_keras.backend.tensorflow_recurrence import lstm
 
 __all__ = [
     "compiled",

@@ -10,18 +10,11 @@ from gpt3_keras import losses
 from gpt3_keras.layers.mixture import Mixture
 from gpt3_keras.metrics import CorpusMean
 from gpt3_keras.metrics import Perplexity
+from gpt3_keras.models import generation
 from gpt3_keras.models import objective
 from gpt3_keras.models import prompts
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
-
-# Each term's weight in the objective; how they were tuned is in DESIGN.md.
-LOSS_WEIGHTS = {
-    "language_model": 1.0,
-    "generator": 0.0,
-    "pointer": 0.0,
-    "gate": 0.0,
-}
 
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
@@ -69,7 +62,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         self.preprocessor = preprocessor
         self.mixture = Mixture(dtype="float32", name="mixture")
         inputs = backbone.input
-        outputs = self._mix(backbone(inputs), inputs["token_ids"])
+        outputs = self.mix(backbone(inputs), inputs["token_ids"])
         super().__init__(
             inputs=inputs, outputs=outputs, compile=False, **kwargs
         )
@@ -98,43 +91,20 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         Args:
             optimizer: a Keras optimizer or its name. `"auto"` is AdamW with a
                 learning rate of 1e-3.
-            loss, weighted_metrics: only `"auto"`: the objective and the
-                metrics need the model's parts, not its (B, T, V) output.
+            loss, weighted_metrics: only `"auto"`; the model brings its own.
             loss_weights: dict from `"language_model"`, `"generator"`,
-                `"pointer"`, `"gate"` to a float. Missing ones keep their
-                default.
+                `"pointer"`, `"gate"` to a float, over `LOSS_WEIGHTS`.
             pointer_temperature: positive float, of the pointer loss's soft
                 rank.
             sampler: a KerasHub sampler or its name, for `generate`.
-            jit_compile: bool, compile with XLA. On a CPU that is slower for
-                this model.
+            jit_compile: bool, compile with XLA. Slower on a CPU.
             **kwargs: as in `keras.Model.compile`.
 
         Raises:
             ValueError: an argument breaks its rule.
         """
-        for name, value in (
-            ("loss", loss),
-            ("weighted_metrics", weighted_metrics),
-        ):
-            if value not in ("auto", None):
-                raise ValueError(
-                    f'{name} must be "auto": the model brings its own; weigh '
-                    "its terms with loss_weights. Received: "
-                    f"{name}={value!r}."
-                )
-        self._term_weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
-        unknown = set(self._term_weights) - set(LOSS_WEIGHTS)
-        if unknown:
-            raise ValueError(
-                f"loss_weights must only have the keys {list(LOSS_WEIGHTS)}. "
-                f"Received: loss_weights={loss_weights}."
-            )
-        if pointer_temperature <= 0:
-            raise ValueError(
-                "pointer_temperature must be positive. Received: "
-                f"pointer_temperature={pointer_temperature}."
-            )
+        objective.check_compile(loss, weighted_metrics, pointer_temperature)
+        self._term_weights = objective.term_weights(loss_weights)
         self._pointer_temperature = pointer_temperature
         if optimizer == "auto":
             optimizer = keras.optimizers.AdamW(1e-3)
@@ -160,12 +130,12 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
 
     def train_step(self, data):
         return self._update_metrics(
-            backend.train_step(self, *_unpack_batch(data))
+            backend.train_step(self, *objective.unpack_batch(data))
         )
 
     def test_step(self, data):
         return self._update_metrics(
-            self.compute_losses(*_unpack_batch(data), training=False)
+            self.compute_losses(*objective.unpack_batch(data), training=False)
         )
 
     def compute_losses(self, x, y, sample_weight, training):
@@ -189,7 +159,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         self._copied_share.update_state(*sums["copied_share"])
         return self.get_metrics_result()
 
-    def _mix(self, outputs, token_ids):
+    def mix(self, outputs, token_ids):
         """The log-probabilities (B, T, V) of the backbone's outputs."""
         return self.mixture(
             self.backbone.token_embedding(
@@ -273,8 +243,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         Args:
             inputs: strings, or rows of token ids of any lengths, or a dict of
                 `"token_ids"` and `"padding_mask"`; or a `tf.data.Dataset` of
-                batches of what the preprocessor (or without one, the model)
-                takes.
+                batches of what the preprocessor or the model takes.
             max_length: int, the longest result, prompt and start token
                 included. Defaults to the preprocessor's sequence length; for
                 ids without a preprocessor, to the dict's width or the
@@ -302,52 +271,14 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             return super().generate(
                 inputs, max_length, stop_token_ids, strip_prompt
             )
-        is_text = prompts.is_text(inputs)
-        rows, single = prompts.token_rows(inputs, self.preprocessor)
-        prompts.check_ids(rows, self.backbone.vocabulary_size)
-        if is_text and self.preprocessor.add_start_token:
-            start_id = prompts.start_token_id(self.preprocessor)
-            rows = [[start_id, *row] for row in rows]
-        if max_length is None and max_new_tokens is None:
-            max_length = self._default_max_length(inputs)
-        length = prompts.total_length(
-            rows, max_length, max_new_tokens, self.backbone.max_sequence_length
-        )
-        pad_id = 0
-        if self.preprocessor is not None:
-            pad_id = self.preprocessor.tokenizer.pad_token_id
-        if stop_token_ids == "auto":
-            stop_token_ids = self._default_stop_token_ids()
-        x = prompts.pad(rows, length, pad_id)
-        outputs = self.make_generate_function()(x, stop_token_ids)
-        rows = prompts.new_rows(
-            {k: ops.convert_to_numpy(v) for k, v in outputs.items()},
-            [len(row) for row in rows],
+        return generation.write(
+            self,
+            inputs,
+            max_length,
             max_new_tokens,
+            stop_token_ids,
             strip_prompt,
         )
-        if not is_text:
-            return prompts.pad(rows, max(map(len, rows), default=0), pad_id)
-        special = set(self.preprocessor.tokenizer.special_token_ids)
-        rows = [[i for i in row if i not in special] for row in rows]
-        texts = list(self.preprocessor.tokenizer.detokenize(rows))
-        return texts[0] if single else texts
-
-    def _default_max_length(self, inputs):
-        if isinstance(inputs, dict):
-            return len(inputs["token_ids"][0])
-        if self.preprocessor is not None:
-            return self.preprocessor.sequence_length
-        return self.backbone.max_sequence_length
-
-    def _default_stop_token_ids(self):
-        if self.preprocessor is None:
-            raise ValueError(
-                'stop_token_ids="auto" needs a preprocessor. Pass ids, or '
-                "None to write until the length is reached. Received: "
-                "preprocessor=None."
-            )
-        return [self.preprocessor.tokenizer.end_token_id]
 
     def generate_step(self, inputs, stop_token_ids=None, sampler=None):
         """Writes on a batch of padded prompts; compiled by `generate`.
@@ -364,45 +295,6 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         Returns:
             A dict of the same two, with the written tokens in.
         """
-        sampler = sampler or self.sampler
-        token_ids, padding_mask = inputs["token_ids"], inputs["padding_mask"]
-        padding_mask = ops.cast(padding_mask, "bool")
-        lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=-1)
-        outputs, cache = self.backbone.prefill(token_ids, padding_mask)
-
-        def next(prompt, cache, index):
-            position = index - 1
-            token = ops.take(prompt, position[None], axis=1)
-            outputs, cache = self.backbone.decode(token, cache, position)
-            log_probs = self._mix(outputs, prompt)
-            return (
-                ops.squeeze(log_probs, axis=1),
-                ops.squeeze(outputs["generator_states"], axis=1),
-                cache,
-            )
-
-        token_ids = sampler(
-            next=next,
-            prompt=token_ids,
-            cache=cache,
-            index=ops.min(lengths),
-            mask=padding_mask,
-            stop_token_ids=stop_token_ids,
-            hidden_states=outputs["generator_states"],
-            model=self,
+        return generation.generate_step(
+            self, inputs, stop_token_ids, sampler or self.sampler
         )
-        kept = functional.until_stop(token_ids, padding_mask, stop_token_ids)
-        return {"token_ids": token_ids, "padding_mask": kept}
-
-
-def _unpack_batch(data):
-    """x, y and float32 weights; without weights every real position counts."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    if y is None:
-        raise ValueError(
-            "A batch must have targets: (x, y) or (x, y, sample_weight). "
-            "Received: y=None."
-        )
-    if sample_weight is None:
-        sample_weight = x["padding_mask"]
-    return x, ops.cast(y, "int32"), ops.cast(sample_weight, "float32")

@@ -1,10 +1,19 @@
 """From a batch to the sums of its losses, without a (B, T, V) tensor."""
 
+import keras
 from keras import ops
 
 from gpt3_keras import backend
 from gpt3_keras import functional
 from gpt3_keras import losses
+
+# Each term's weight in the objective; how they were tuned is in DESIGN.md.
+LOSS_WEIGHTS = {
+    "language_model": 1.0,
+    "generator": 0.0,
+    "pointer": 0.0,
+    "gate": 0.0,
+}
 
 
 def token_log_probs(backbone, x, y):
@@ -100,3 +109,42 @@ def _head_inputs(backbone, outputs, y):
 
 def _flatten(x):
     return ops.reshape(x, (-1,))
+
+
+def unpack_batch(data):
+    """x, y and float32 weights; without weights every real position counts."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if y is None:
+        raise ValueError(
+            "A batch must have targets: (x, y) or (x, y, sample_weight). "
+            "Received: y=None."
+        )
+    if sample_weight is None:
+        sample_weight = x["padding_mask"]
+    return x, ops.cast(y, "int32"), ops.cast(sample_weight, "float32")
+
+
+def check_compile(loss, weighted_metrics, pointer_temperature):
+    """Raises for what `compile` cannot take."""
+    for name, value in (("loss", loss), ("weighted_metrics", weighted_metrics)):
+        if value not in ("auto", None):
+            raise ValueError(
+                f'{name} must be "auto": the model brings its own; weigh its '
+                f"terms with loss_weights. Received: {name}={value!r}."
+            )
+    if pointer_temperature <= 0:
+        raise ValueError(
+            "pointer_temperature must be positive. Received: "
+            f"pointer_temperature={pointer_temperature}."
+        )
+
+
+def term_weights(loss_weights):
+    """The default weights with the given ones in their place."""
+    weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
+    if set(weights) != set(LOSS_WEIGHTS):
+        raise ValueError(
+            f"loss_weights must only have the keys {list(LOSS_WEIGHTS)}. "
+            f"Received: loss_weights={loss_weights}."
+        )
+    return weights
