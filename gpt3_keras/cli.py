@@ -23,11 +23,10 @@ def main(argv=None):
         The exit code: 0 if the work is done, 2 for bad input, 130 if
         interrupted.
     """
-    # TensorFlow's start-up notes would bury the one line of an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments = _parser().parse_args(argv)
     name = f"gpt3-keras {arguments.verb}"
     try:
+        _quieten()
         from gpt3_keras import cli_verbs
 
         getattr(cli_verbs, arguments.verb)(arguments)
@@ -40,6 +39,14 @@ def main(argv=None):
         print(f"{name}: error: {_line(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _quieten():
+    """Other packages' start-up notes would bury the one line of an error."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from absl import logging
+
+    logging.set_verbosity(logging.ERROR)
 
 
 def _is_bad_input(error):

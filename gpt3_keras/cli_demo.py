@@ -182,7 +182,9 @@ def _measure_text(demo):
 def _perplexity(demo):
     with Progress("evaluating", unit="batches") as progress:
         figures = perplexity.corpus_perplexity(
-            demo.model, demo.validation, [EvaluationProgress(progress)]
+            experiment.on_token_ids(demo.model),
+            demo.validation,
+            [EvaluationProgress(progress)],
         )
     return figures["perplexity"]
 

@@ -50,7 +50,9 @@ def evaluate(arguments):
     )
     with Progress("evaluating", unit="batches") as progress:
         figures = perplexity.corpus_perplexity(
-            model, dataset, [EvaluationProgress(progress)]
+            experiment.on_token_ids(model),
+            dataset,
+            [EvaluationProgress(progress)],
         )
     _print_figures(figures, arguments.json)
 
@@ -77,19 +79,23 @@ def export(arguments):
 
 def prepare(arguments):
     """Tokenises text into shards."""
-    workdir.check_new(arguments.output)
     tokenizer = (
         workdir.load_tokenizer(arguments.tokenizer)
         if arguments.tokenizer
         else GPT3Tokenizer()
     )
-    shards.prepare(
-        arguments.input,
-        arguments.output,
-        tokenizer,
-        document=arguments.document,
+    with Progress("preparing", unit="bytes") as progress:
+        manifest = shards.prepare(
+            arguments.input,
+            arguments.output,
+            tokenizer,
+            document=arguments.document,
+            progress=lambda done, _: progress.update(done),
+        )
+    print(
+        f"{manifest.num_documents:,} documents, {manifest.num_tokens:,} "
+        f"tokens, {len(manifest.shards)} shards are in {arguments.output}."
     )
-    print(f"The shards are in {arguments.output}.")
 
 
 def _print_figures(figures, path):

@@ -39,7 +39,7 @@ class StepMonitor(keras.callbacks.Callback):
     ):
         super().__init__()
         self.phase = phase
-        self.step = first_step
+        self.first_step = self.step = first_step
         self.last_step = first_step + num_steps
         self.learning_rate = learning_rate
         self.tokens_per_step = tokens_per_step
@@ -60,6 +60,9 @@ class StepMonitor(keras.callbacks.Callback):
         is_last = self.step == self.last_step
         if is_last or self.step % self.window_steps == 0:
             self._report_window(logs)
+        elif self.step == self.first_step + 1:
+            # The first step was compiled: its time is not training's either.
+            self._restart()
         if is_last:
             self.model.stop_training = True
 

@@ -27,7 +27,7 @@ class Experiment:
 
     Args:
         config: an `ExperimentConfig`.
-        model: a `GPT3CausalLM` with its preprocessor.
+        model: a `GPT3CausalLM` with its preprocessor; it takes strings.
         train: batches of the triple, the training text without end.
         validation: batches of the triple, the held-out text once.
     """
@@ -64,8 +64,7 @@ def build_tokenizer(config):
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as text:
         for file in range(len(corpus.files)):
             for piece in corpus.texts(file, split.keeps(file)):
-                text.write(piece.content)
-                text.write("\n" if piece.ends else "")
+                text.write(piece.content + "\n" * piece.ends)
         text.flush()
         return GPT3Tokenizer.train([text.name], section.trained_vocabulary_size)
 
@@ -125,6 +124,11 @@ def build_model(config, tokenizer):
     return GPT3CausalLM(backbone, preprocessor)
 
 
+def on_token_ids(model):
+    """The same model, weights shared, on batches of ids, not on strings."""
+    return GPT3CausalLM(model.backbone)
+
+
 def train(experiment, folder):
     """Trains through every phase into a new folder, see `workdir`.
 
@@ -135,7 +139,7 @@ def train(experiment, folder):
     Returns:
         The run's history, a list of the records of `callbacks.StepMonitor`.
     """
-    config, model = experiment.config, experiment.model
+    config = experiment.config
     folder = workdir.create(folder, config)
     progress = Progress("training", config.training.num_steps)
     with HistoryFile(folder / workdir.HISTORY) as history, progress:
@@ -146,10 +150,10 @@ def train(experiment, folder):
                 progress.update(record["step"], training_detail(record))
 
         phases.run_phases(
-            model,
+            on_token_ids(experiment.model),
             config,
             (experiment.train, experiment.validation),
             report,
-            lambda: workdir.save_model(model, folder),
+            lambda: workdir.save_model(experiment.model, folder),
         )
     return workdir.read_history(folder)

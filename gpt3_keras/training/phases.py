@@ -106,6 +106,8 @@ def run_phase(model, phase, first_step, config, datasets, report):
         loss_weights=weights,
         pointer_temperature=config.losses.pointer_temperature,
     )
+    # Made inside the first step, its variables would have it traced twice.
+    optimizer.build(model.trainable_variables)
     monitor = StepMonitor(
         phase.name,
         first_step,
