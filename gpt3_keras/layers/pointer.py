@@ -5,6 +5,10 @@ from keras import ops
 
 from gpt3_keras import functional
 
+# Queries and keys start as the states themselves, times this. So an untrained
+# pointer already looks where the states were alike; see DESIGN.md, "Tuning".
+PROJECTION_GAIN = 0.8
+
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
 class Pointer(keras.layers.Layer):
@@ -58,12 +62,8 @@ class Pointer(keras.layers.Layer):
         self.gate_bias = gate_bias
         policy = self.dtype_policy
         if attention is None:
-            self.query_dense = keras.layers.Dense(
-                hidden_dim, dtype=policy, name="query"
-            )
-            self.key_dense = keras.layers.Dense(
-                hidden_dim, dtype=policy, name="key"
-            )
+            self.query_dense = self._projection("query")
+            self.key_dense = self._projection("key")
         else:
             self.query_dense = attention.query_dense
             self.key_dense = attention.key_dense
@@ -78,6 +78,14 @@ class Pointer(keras.layers.Layer):
             bias_initializer=keras.initializers.Constant(gate_bias),
             dtype=policy,
             name="gate_output",
+        )
+
+    def _projection(self, name):
+        return keras.layers.Dense(
+            self.hidden_dim,
+            kernel_initializer=keras.initializers.Identity(PROJECTION_GAIN),
+            dtype=self.dtype_policy,
+            name=name,
         )
 
     def build(self, states_shape, padding_mask_shape=None):

@@ -84,7 +84,7 @@ class GPT3Backbone(keras_hub.models.Backbone):
             "hidden_dim": hidden_dim,
             "max_sequence_length": max_sequence_length,
             "rnn": rnn,
-            "pointer_hidden_dims": list(pointer_hidden_dims),
+            "pointer_hidden_dims": tuple(pointer_hidden_dims),
             "share_pointer_parameters": share_pointer_parameters,
             "dropout": dropout,
             "position_encoding": position_encoding,
@@ -103,7 +103,7 @@ class GPT3Backbone(keras_hub.models.Backbone):
         if position_encoding == "learned":
             self.position_embedding = keras_hub.layers.PositionEmbedding(
                 max_sequence_length,
-                initializer=_embedding_initializer(hidden_dim),
+                initializer=keras.initializers.RandomNormal(stddev=0.02),
                 dtype=dtype,
                 name="position_embedding",
             )
@@ -155,7 +155,9 @@ class GPT3Backbone(keras_hub.models.Backbone):
             dtype=dtype,
             **kwargs,
         )
-        self._arguments = config
+        self._argument_names = tuple(config)
+        for name, value in config.items():
+            setattr(self, name, value)
         num_parameters = self.count_params()
         if num_parameters > max_parameters:
             raise ValueError(
@@ -165,8 +167,15 @@ class GPT3Backbone(keras_hub.models.Backbone):
             )
 
     def embed(self, token_ids, start_index=0):
-        """Token embedding + position encoding, float (B, T, D)."""
-        x = self.token_embedding(token_ids)
+        """Token embedding + position encoding, float (B, T, D).
+
+        The tied embedding is small, as an output matrix must be; times
+        sqrt(D) its tokens outweigh what an untrained block adds to them.
+        """
+        x = (
+            self.token_embedding(token_ids)
+            * self.token_embedding.output_dim**0.5
+        )
         return self.embeddings_add(
             (x, self.position_embedding(x, start_index=start_index))
         )
@@ -217,18 +226,10 @@ class GPT3Backbone(keras_hub.models.Backbone):
         outputs = {"encoder_states": h, **pointer, "generator_states": states}
         return outputs, cache
 
-    @property
-    def vocabulary_size(self):
-        """V, the number of token ids."""
-        return self._arguments["vocabulary_size"]
-
-    @property
-    def max_sequence_length(self):
-        """The longest row of tokens that the model takes."""
-        return self._arguments["max_sequence_length"]
-
     def get_config(self):
-        return {**super().get_config(), **self._arguments}
+        config = {name: getattr(self, name) for name in self._argument_names}
+        config["pointer_hidden_dims"] = list(self.pointer_hidden_dims)
+        return {**super().get_config(), **config}
 
 
 def _embedding_initializer(hidden_dim):

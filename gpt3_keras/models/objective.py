@@ -11,8 +11,8 @@ from gpt3_keras import losses
 LOSS_WEIGHTS = {
     "language_model": 1.0,
     "generator": 0.0,
-    "pointer": 0.0,
-    "gate": 0.0,
+    "pointer": 0.1,
+    "gate": 0.1,
 }
 
 
