@@ -248,6 +248,12 @@ def _write_and_serve(demo, export):
     export_saved_model(demo.model, export)
     print("\nExported; loading it in a process without this package ...")
     inputs = {"text": [prompt], "max_new_tokens": max_new_tokens, **options}
+    _check_served(export, inputs, text)
+    print("It wrote the same text.")
+
+
+def _check_served(export, inputs, text):
+    """Raises unless a process of its own writes `text` from the export."""
     served = subprocess.run(
         [sys.executable, "-c", _SERVE],
         input=json.dumps({"export": str(export), "inputs": inputs}),
@@ -259,4 +265,3 @@ def _write_and_serve(demo, export):
         raise RuntimeError(f"The export does not load:\n{served.stderr}")
     if json.loads(served.stdout) != text:
         raise RuntimeError(f"The export writes another text:\n{served.stdout}")
-    print("It wrote the same text.")

@@ -8,6 +8,7 @@ import pathlib
 
 from gpt3_keras import cli_demo
 from gpt3_keras.config import load_config
+from gpt3_keras.config_sections import GenerationConfig
 from gpt3_keras.data import shards
 from gpt3_keras.evaluation import perplexity
 from gpt3_keras.evaluation import plots
@@ -61,10 +62,12 @@ def generate(arguments):
     """Writes on from a prompt; options left out are the run's own."""
     config, model = workdir.load(arguments.workdir)
     given = vars(arguments)
-    options = {
-        name: value if given[name] is None else given[name]
-        for name, value in config.generation.as_dict().items()
-    }
+    options = GenerationConfig(
+        **{
+            name: value if given[name] is None else given[name]
+            for name, value in config.generation.as_dict().items()
+        }
+    ).as_dict()
     max_new_tokens = options.pop("max_new_tokens")
     model.compile(sampler=SeededSampler(**options))
     print(model.generate(arguments.prompt, max_new_tokens=max_new_tokens))

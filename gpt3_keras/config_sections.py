@@ -31,7 +31,6 @@ class Section(hyperparams.Config):
 
     def _require_at_least(self, bound, *keys):
         for key in keys:
-            # A NaN is at least nothing, an infinity is no setting.
             holds = bound <= self.get(key) < math.inf
             self._require(holds, f"{key} must be at least {bound}", key)
 
@@ -39,12 +38,14 @@ class Section(hyperparams.Config):
         rule = f"{key} must be one of {', '.join(choices)}"
         self._require(self.get(key) in choices, rule, key)
 
-    def _require_text(self, *keys):
-        for key in keys:
-            paths = self.get(key)
-            paths = [paths] if isinstance(paths, str) else paths
-            holds = bool(paths) and all(paths)
-            self._require(holds, f"{key} must name a file or folder", key)
+    def _require_paths(self, key):
+        paths = self.get(key)
+        holds = paths is None or (bool(paths) and all(paths))
+        self._require(holds, f"{key} must name a file or folder", key)
+
+    def _require_seed(self):
+        holds = 0 <= self.seed < 2**31
+        self._require(holds, "seed must be at least 0 and below 2**31", "seed")
 
 
 @dataclasses.dataclass
@@ -108,10 +109,9 @@ class TokenizerConfig(Section):
             "path",
             "trained_vocabulary_size",
         )
-        if self.path is not None:
-            self._require_text("path")
+        self._require_paths("path")
         if self.trained_vocabulary_size is not None:
-            # 256 bytes and the end-of-text token.
+            # 256 bytes, end of text.
             self._require_at_least(257, "trained_vocabulary_size")
 
 
@@ -139,9 +139,8 @@ class DataConfig(Section):
     shuffle_buffer: int = 1024
 
     def validate(self):
-        self._require_text("train")
-        if self.validation is not None:
-            self._require_text("validation")
+        self._require_paths("train")
+        self._require_paths("validation")
         self._require(
             0 < self.validation_fraction < 1,
             "validation_fraction must be between 0 and 1",
@@ -253,7 +252,8 @@ class TrainingConfig(Section):
         return sum(phase.steps for phase in self.phases)
 
     def validate(self):
-        self._require_at_least(0, "seed", "learning_rate_end", "warmup_steps")
+        self._require_seed()
+        self._require_at_least(0, "learning_rate_end", "warmup_steps")
         self._require_at_least(0, "weight_decay")
         self._require_at_least(1, "validation_steps")
         self._require(
@@ -293,6 +293,7 @@ class GenerationConfig(Section):
     seed: int = 0
 
     def validate(self):
+        self._require_seed()
         self._require_at_least(1, "max_new_tokens")
-        self._require_at_least(0, "temperature", "top_k", "seed")
+        self._require_at_least(0, "temperature", "top_k")
         self._require(0 < self.top_p <= 1, "top_p must be in (0, 1]", "top_p")

@@ -13,7 +13,10 @@ from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
 from gpt3_keras.training import workdir
 
-ROOT = pathlib.Path(__file__).parents[2]
+# Keras turns its variables into NumPy arrays the old way when it saves them.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept:DeprecationWarning"
+)
 
 
 @pytest.fixture(scope="module")
