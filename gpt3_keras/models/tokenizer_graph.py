@@ -7,10 +7,13 @@ nothing but TensorFlow's own operations. It traces into a SavedModel as it is.
 import numpy as np
 import tensorflow as tf
 
+from gpt3_keras.models.tokenizer_merges import NEVER
+from gpt3_keras.models.tokenizer_merges import NONE
+from gpt3_keras.models.tokenizer_merges import GraphMerges
+from gpt3_keras.models.tokenizer_merges import put
+from gpt3_keras.models.tokenizer_merges import repeat_while_last
 from gpt3_keras.models.tokenizer_tables import END_OF_TEXT
 from gpt3_keras.models.tokenizer_words import split_words
-
-_NEVER = np.iinfo("int32").max
 
 # A word longer than these two together is encoded in pieces: one begins every
 # `_STRIDE_BYTES` and reaches `_OVERLAP_BYTES` into the next.
@@ -42,19 +45,7 @@ class GraphBytePairEncoder:
         self._special_id = tables.vocabulary[END_OF_TEXT]
         self._is_ordered = tables.is_ordered
         self._token_bytes = tables.token_bytes
-        ids = tables.vocabulary
-        keys, ranks = [], []
-        for (left, right), rank in tables.ranks.items():
-            keys.append(ids[left] * len(ids) + ids[right])
-            ranks.append(rank)
-        order = np.argsort(keys)
-        # Sorted; the last is never found, so that the tables are not empty.
-        self._pair_keys = np.append(np.array(keys, "int64")[order], -1)
-        self._pair_keys[-1] = np.iinfo("int64").max
-        self._pair_ranks = np.append(np.array(ranks, "int32")[order], _NEVER)
-        self._products = np.array(
-            [*(ids[left + right] for left, right in tables.merges), 0], "int32"
-        )
+        self._merges = GraphMerges(tables)
 
     @tf.autograph.experimental.do_not_convert
     def tokenize(self, texts):
@@ -149,7 +140,7 @@ class GraphBytePairEncoder:
             )
             next_starts = tf.roll(starts, -1, 0)
             ends = tf.where(has_next, next_starts + _OVERLAP_BYTES, word_ends)
-            ids, pieces, positions = self._merge(symbols, starts, ends)
+            ids, pieces, positions = self._merges.encode(symbols, starts, ends)
             cuts = _shared_tokens(
                 ids, pieces, positions, starts, has_next, tf.size(symbols)
             )
@@ -157,7 +148,7 @@ class GraphBytePairEncoder:
             is_kept = (positions < tf.gather(cuts, pieces)) & (
                 positions >= tf.gather(begins, pieces)
             )
-            is_open = has_next & (cuts == _NEVER)
+            is_open = has_next & (cuts == NEVER)
             is_piece = ~tf.roll(is_open, 1, 0)
             return (
                 tf.boolean_mask(starts, is_piece),
@@ -168,78 +159,28 @@ class GraphBytePairEncoder:
             )
 
         nothing = tf.zeros([0], tf.int32)
-        _, _, ids, positions, _ = _repeat_while_last(
+        _, _, ids, positions, _ = repeat_while_last(
             encode, [starts, word_ends, nothing, nothing, tf.constant(True)]
         )
         return ids, positions
 
-    def _merge(self, symbols, starts, ends):
-        """Encodes pieces, each on its own.
 
-        Returns:
-            int32 (M,) token ids, their pieces, their first bytes' positions.
-        """
-        bytes_of_pieces = tf.ragged.range(starts, ends)
-        positions = bytes_of_pieces.values
-        pieces = tf.cast(bytes_of_pieces.value_rowids(), tf.int32)
-        ids = tf.gather(symbols, positions)
+def _shared_tokens(ids, pieces, positions, starts, has_next, num_bytes):
+    """Where each piece first has a token that the next piece has too.
 
-        def merge(ids, pieces, positions, ranks, _):
-            lowest = tf.gather(tf.math.segment_min(ranks, pieces), pieces)
-            is_lowest = (ranks == lowest) & (ranks < _NEVER)
-            is_joined = self._choose(is_lowest, pieces)
-            products = tf.gather(
-                self._products,
-                tf.minimum(ranks, len(self._products) - 1),
-            )
-            ids = tf.where(is_joined, products, ids)
-            kept = tf.where(~tf.roll(is_joined, 1, 0))[:, 0]
-            ids = tf.gather(ids, kept)
-            pieces = tf.gather(pieces, kept)
-            ranks = self._ranks(ids, pieces)
-            return (
-                ids,
-                pieces,
-                tf.gather(positions, kept),
-                ranks,
-                tf.reduce_any(ranks < _NEVER),
-            )
-
-        ranks = self._ranks(ids, pieces)
-        ids, pieces, positions, _, _ = _repeat_while_last(
-            merge,
-            [ids, pieces, positions, ranks, tf.reduce_any(ranks < _NEVER)],
-        )
-        return ids, pieces, positions
-
-    def _ranks(self, ids, pieces):
-        """int32 (M,): the rank of each token's merge with the next."""
-        size = len(self._token_bytes)
-        keys = tf.cast(ids, tf.int64) * size
-        keys += tf.cast(tf.roll(ids, -1, 0), tf.int64)
-        table = tf.constant(self._pair_keys)
-        found = tf.searchsorted(table, keys)
-        is_merge = tf.gather(table, found) == keys
-        is_merge &= pieces == tf.roll(pieces, -1, 0)
-        is_merge &= tf.range(tf.size(ids)) < tf.size(ids) - 1
-        return tf.where(is_merge, tf.gather(self._pair_ranks, found), _NEVER)
-
-    def _choose(self, is_lowest, pieces):
-        """Which of the pairs of lowest rank to join now, none overlapping."""
-        index = tf.range(tf.size(is_lowest))
-        if not self._is_ordered:  # The next may be of lower rank: one only.
-            firsts = tf.math.segment_min(
-                tf.where(is_lowest, index, _NEVER), pieces
-            )
-            return is_lowest & (index == tf.gather(firsts, pieces))
-        # In "aaaa", the first and the third.
-        is_first = is_lowest & ~tf.roll(is_lowest, 1, 0)
-        firsts = tf.where(is_first, index, 0)
-        firsts = tf.gather(
-            tf.boolean_mask(firsts, is_first),
-            tf.maximum(tf.cumsum(tf.cast(is_first, tf.int32)) - 1, 0),
-        )
-        return is_lowest & ((index - firsts) % 2 == 0)
+    Returns:
+        int32 (P,), a position; `NEVER` where there is none.
+    """
+    has_previous = tf.roll(has_next, 1, 0)
+    head_ends = tf.where(has_previous, starts + _OVERLAP_BYTES, 0)
+    tail_starts = tf.where(has_next, tf.roll(starts, -1, 0), NEVER)
+    is_head = positions < tf.gather(head_ends, pieces)
+    heads = put(tf.fill([num_bytes], NONE), positions, ids, is_head)
+    is_tail = positions >= tf.gather(tail_starts, pieces)
+    is_shared = is_tail & (tf.gather(heads, positions) == ids)
+    return tf.math.unsorted_segment_min(
+        tf.where(is_shared, positions, NEVER), pieces, tf.size(starts)
+    )
 
 
 def check_lengths(rows, limit):
@@ -258,36 +199,3 @@ def check_lengths(rows, limit):
         (longest, limit),
     )
     tf.debugging.Assert(longest <= limit, [message])
-
-
-def _repeat_while_last(body, state):
-    """`tf.while_loop` on vectors that shrink, while the last item is True."""
-    shapes = [tf.TensorShape([None])] * (len(state) - 1)
-    return tf.while_loop(
-        lambda *state: state[-1],
-        body,
-        state,
-        shape_invariants=[*shapes, tf.TensorShape([])],
-    )
-
-
-def _shared_tokens(ids, pieces, positions, starts, has_next, num_bytes):
-    """Where each piece first has a token that the next piece has too.
-
-    Returns:
-        int32 (P,), a position; `_NEVER` where there is none.
-    """
-    has_previous = tf.roll(has_next, 1, 0)
-    head_ends = tf.where(has_previous, starts + _OVERLAP_BYTES, 0)
-    tail_starts = tf.where(has_next, tf.roll(starts, -1, 0), _NEVER)
-    is_head = positions < tf.gather(head_ends, pieces)
-    heads = tf.tensor_scatter_nd_update(
-        tf.fill([num_bytes], -1),
-        tf.boolean_mask(positions, is_head)[:, tf.newaxis],
-        tf.boolean_mask(ids, is_head),
-    )
-    is_tail = positions >= tf.gather(tail_starts, pieces)
-    is_shared = is_tail & (tf.gather(heads, positions) == ids)
-    return tf.math.unsorted_segment_min(
-        tf.where(is_shared, positions, _NEVER), pieces, tf.size(starts)
-    )
