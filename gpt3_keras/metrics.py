@@ -1,7 +1,11 @@
 """Metrics over a whole corpus, fed with sums and counts."""
 
+import time
+
 import keras
 from keras import ops
+
+from gpt3_keras import losses
 
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
@@ -54,3 +58,77 @@ class Perplexity(CorpusMean):
 
     def result(self):
         return ops.exp(super().result())
+
+
+class ObjectiveMetrics:
+    """What `fit` and `evaluate` tell of `objective.loss_sums`.
+
+    `metrics` are its Keras metrics: the loss, the perplexity, each loss term,
+    the pointer's mean reciprocal rank and the share of tokens copied.
+    """
+
+    def __init__(self):
+        self.loss = CorpusMean(name="loss")
+        self.perplexity = Perplexity()
+        self.means = {
+            **{term: CorpusMean(name=f"{term}_loss") for term in losses.TERMS},
+            "pointer_mrr": CorpusMean(name="pointer_mrr"),
+            "copied_share": CorpusMean(name="copied_share"),
+        }
+        self.metrics = [self.loss, self.perplexity, *self.means.values()]
+
+    def update(self, sums):
+        """Adds one batch, a dict from `objective.loss_sums`."""
+        self.loss.update_state(sums["objective"], sums["num_targets"])
+        self.perplexity.update_state(*sums["language_model"])
+        for name, metric in self.means.items():
+            metric.update_state(*sums[name])
+
+
+class TokensPerSecond(keras.callbacks.Callback):
+    """Adds `tokens_per_sec`, target tokens a second, to the logs.
+
+    Over the epoch so far, or the evaluation, without its first batch, in
+    which the step is compiled. `GPT3CausalLM.fit` and `evaluate` add it.
+
+    Args:
+        counter: the `CorpusMean` whose count is of target tokens.
+    """
+
+    def __init__(self, counter):
+        super().__init__()
+        self.counter = counter
+        self._training = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start()
+
+    def on_test_begin(self, logs=None):
+        self._start()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._measure(logs)
+        self._training = logs.get("tokens_per_sec")
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._measure(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._training is not None:
+            logs["tokens_per_sec"] = self._training
+
+    def _start(self):
+        self._start_secs = None
+        self._tokens = self._last_count = 0.0
+
+    def _measure(self, logs):
+        count = float(self.counter.count)
+        if self._start_secs is None:
+            self._start_secs = time.perf_counter()
+        else:
+            # Less than last time: somebody has reset the metrics since.
+            is_new = count < self._last_count
+            self._tokens += count - (0.0 if is_new else self._last_count)
+            secs = time.perf_counter() - self._start_secs
+            logs["tokens_per_sec"] = self._tokens / secs
+        self._last_count = count

@@ -6,10 +6,9 @@ from keras import ops
 
 from gpt3_keras import backend
 from gpt3_keras import functional
-from gpt3_keras import losses
 from gpt3_keras.layers.mixture import Mixture
-from gpt3_keras.metrics import CorpusMean
-from gpt3_keras.metrics import Perplexity
+from gpt3_keras.metrics import ObjectiveMetrics
+from gpt3_keras.metrics import TokensPerSecond
 from gpt3_keras.models import generation
 from gpt3_keras.models import objective
 from gpt3_keras.models import prompts
@@ -66,11 +65,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         super().__init__(
             inputs=inputs, outputs=outputs, compile=False, **kwargs
         )
-        self._corpus_loss = CorpusMean(name="loss")
-        self._perplexity = Perplexity()
-        self._term_losses = [CorpusMean(name=f"{t}_loss") for t in losses.TERMS]
-        self._pointer_mrr = CorpusMean(name="pointer_mrr")
-        self._copied_share = CorpusMean(name="copied_share")
+        self._sums = ObjectiveMetrics()
         if compile:
             self.compile()
 
@@ -120,13 +115,19 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
 
     @property
     def metrics(self):
-        return [
-            self._corpus_loss,
-            self._perplexity,
-            *self._term_losses,
-            self._pointer_mrr,
-            self._copied_share,
-        ]
+        return self._sums.metrics
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """As `keras.Model.fit`; its logs also tell the tokens a second."""
+        callbacks = [TokensPerSecond(self._sums.loss), *(callbacks or [])]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def evaluate(self, *args, callbacks=None, **kwargs):
+        """As `keras.Model.evaluate`; its progress bar, too."""
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            speed = TokensPerSecond(self._sums.loss)
+            callbacks = [speed, *(callbacks or [])]
+        return super().evaluate(*args, callbacks=callbacks, **kwargs)
 
     def train_step(self, data):
         return self._update_metrics(
@@ -151,12 +152,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         )
 
     def _update_metrics(self, sums):
-        self._corpus_loss.update_state(sums["objective"], sums["num_targets"])
-        self._perplexity.update_state(*sums["language_model"])
-        for term, metric in zip(losses.TERMS, self._term_losses, strict=True):
-            metric.update_state(*sums[term])
-        self._pointer_mrr.update_state(*sums["pointer_mrr"])
-        self._copied_share.update_state(*sums["copied_share"])
+        self._sums.update(sums)
         return self.get_metrics_result()
 
     def mix(self, outputs, token_ids):

@@ -80,8 +80,8 @@ class StepMonitor(keras.callbacks.Callback):
                 "phase": self.phase,
                 "step": self.step,
                 "learning_rate": float(self.learning_rate(self.step - 1)),
-                "tokens_per_sec": steps * self.tokens_per_step / secs,
                 **metrics,
+                "tokens_per_sec": steps * self.tokens_per_step / secs,
             }
         )
         self.model.reset_metrics()
