@@ -151,24 +151,6 @@ def mixture_sum(
     return total
 
 
-def gradients(function, arrays, step=1e-5):
-    """Central differences of a scalar function of float64 arrays."""
-    arrays = [np.array(array, "float64") for array in arrays]
-    results = []
-    for array in arrays:
-        result = np.zeros_like(array)
-        for place in np.ndindex(array.shape):
-            kept = array[place]
-            array[place] = kept + step
-            above = function(*arrays)
-            array[place] = kept - step
-            below = function(*arrays)
-            array[place] = kept
-            result[place] = (above - below) / (2.0 * step)
-        results.append(result)
-    return results
-
-
 def weights_of(layer):
     """A dense layer's (kernel, bias), float64."""
     return tuple(np.asarray(w, "float64") for w in layer.get_weights())

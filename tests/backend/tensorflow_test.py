@@ -1,0 +1,302 @@
+"""The vocabulary head and the train step.
+
+The head's logs are float32 by design, too coarse for finite differences;
+these are taken of its float64 oracle.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gpt3_keras.backend import tensorflow as backend
+from tests import catalogue
+from tests import gradients
+from tests import oracles
+
+# The vocabulary head: chunks of three tokens.
+
+V, D, CHUNK = 7, 4, 3
+# Sizes below, at and beyond a chunk, whole chunks and not.
+NUM_TOKENS = (1, 3, 4, 6, 8)
+HEAD_SHAPES = [(None, D), (V, D), (None,), (None,)]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(backend, "CHUNK_TOKENS", CHUNK)
+
+
+def head_example(num_tokens):
+    """The differentiable arrays, the targets and the weights."""
+    generator = np.random.default_rng(num_tokens)
+    arrays = [
+        generator.normal(0, 2, (num_tokens, D)),
+        generator.normal(0, 1, (V, D)),
+        np.log(generator.uniform(0.1, 0.9, num_tokens)),
+        np.log(generator.uniform(0.1, 0.9, num_tokens)),
+    ]
+    # Repeated targets, the last id among them, and a weight of zero.
+    targets = np.array([V - 1, 0, V - 1, 2, 2, V - 1, 1, 0], "int32")
+    weights = np.array([1, 0.5, 1, 0, 2, 1, 0, 1], "float32")
+    return arrays, targets[:num_tokens], weights[:num_tokens]
+
+
+def mixture_loss(arrays, targets, weights, terms):
+    states, kernel, log_generate, log_copy = arrays
+    return backend.mixture_loss(
+        states,
+        kernel,
+        tf.constant(targets),
+        tf.cast(log_generate, tf.float32),
+        tf.cast(log_copy, tf.float32),
+        tf.constant(weights),
+        terms,
+    )
+
+
+def mixture_oracle(arrays, targets, weights, terms):
+    states, kernel, log_generate, log_copy = arrays
+    return oracles.mixture_sum(
+        states, kernel, targets, log_generate, log_copy, weights, terms
+    )
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("mode", gradients.MODES)
+@pytest.mark.parametrize("num_tokens", NUM_TOKENS)
+def test_mixture_loss(mode, num_tokens):
+    arrays, targets, weights = head_example(num_tokens)
+    rest = (targets, weights, (0.8, 0.3))
+    gradients.check(
+        mode,
+        lambda *arrays: 2.5 * mixture_loss(arrays, *rest)[0],
+        lambda *arrays: 2.5 * mixture_oracle(arrays, *rest),
+        arrays,
+        HEAD_SHAPES,
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("terms", [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+def test_each_term_of_mixture_loss(terms):
+    arrays, targets, weights = head_example(8)
+    rest = (targets, weights, terms)
+    gradients.check(
+        "eager",
+        lambda *arrays: mixture_loss(arrays, *rest)[0],
+        lambda *arrays: mixture_oracle(arrays, *rest),
+        arrays,
+        HEAD_SHAPES,
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("mode", gradients.MODES)
+def test_mixture_loss_with_a_tied_kernel(mode):
+    arrays, targets, weights = head_example(8)
+    token_ids = np.array([0, 2, 2, V - 1, 1, 0, 2, 3])
+    rest = (targets, weights, (0.8, 0.3))
+
+    def tied(embedding, *logs):
+        return mixture_loss(
+            (tf.gather(embedding, token_ids), embedding, *logs), *rest
+        )[0]
+
+    def oracle(embedding, *logs):
+        return mixture_oracle((embedding[token_ids], embedding, *logs), *rest)
+
+    gradients.check(
+        mode, tied, oracle, arrays[1:], HEAD_SHAPES[1:], rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("mode", gradients.MODES)
+def test_mixture_loss_without_targets_is_zero(mode):
+    arrays, targets, weights = head_example(8)
+    value, slopes = gradients.value_and_gradients(
+        mode,
+        lambda *arrays: mixture_loss(arrays, targets, weights * 0, (1.0, 1.0))[
+            0
+        ],
+        arrays,
+        HEAD_SHAPES,
+    )
+    assert value == 0
+    for gradient in slopes:
+        np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize("ends", [(-1e4, -1e-4), (-1e-4, -3.1e4), (-1e4, -3e4)])
+def test_mixture_loss_is_finite_with_a_saturated_gate(ends):
+    arrays, targets, weights = head_example(8)
+    arrays[2:] = [np.full(8, end) for end in ends]
+    value, slopes = gradients.value_and_gradients(
+        "eager",
+        lambda *arrays: mixture_loss(arrays, targets, weights, (1.0, 0.0))[0],
+        arrays,
+        HEAD_SHAPES,
+    )
+    np.testing.assert_allclose(
+        value,
+        mixture_oracle(arrays, targets, weights, (1.0, 0.0)),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    assert all(np.isfinite(gradient).all() for gradient in slopes)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_log_probs_of_mixture_loss_are_values_alone():
+    arrays, targets, weights = head_example(8)
+    expected = oracles.log_softmax(arrays[0] @ arrays[1].T)
+    expected = expected[np.arange(8), targets]
+    tensors = [tf.constant(array) for array in arrays]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        _, log_probs = mixture_loss(tensors, targets, weights, (1.0, 0.5))
+    np.testing.assert_allclose(log_probs, expected, rtol=1e-5)
+    assert tape.gradient(log_probs, tensors) == [None] * 4
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("mode", gradients.MODES)
+@pytest.mark.parametrize("num_tokens", NUM_TOKENS)
+def test_target_log_probs(mode, num_tokens):
+    (states, kernel, *_), targets, _ = head_example(num_tokens)
+    targets = tf.constant(targets)
+    function = gradients.in_mode(
+        mode,
+        lambda *tensors: backend.target_log_probs(
+            *tensors, tf.constant(targets)
+        ),
+        HEAD_SHAPES[:2],
+    )
+    log_probs = function(tf.constant(states), tf.constant(kernel))
+    expected = oracles.log_softmax(states @ kernel.T)
+    np.testing.assert_allclose(
+        log_probs, expected[np.arange(num_tokens), targets], rtol=1e-5
+    )
+    assert log_probs.dtype == "float32"
+
+
+# The train step, on the tiny model.
+
+
+def make_model(learning_rate=1.0, **loss_weights):
+    keras.utils.set_random_seed(0)
+    model = catalogue.MODELS["causal_lm"].make("float32")
+    oracles.randomize(model)
+    model.compile(
+        keras.optimizers.SGD(learning_rate), loss_weights=loss_weights
+    )
+    return model
+
+
+def make_batch(batch=3, length=5):
+    entry = catalogue.MODELS["causal_lm"]
+    token_ids, padding_mask = entry.arrays(batch, length)
+    x = {"token_ids": token_ids, "padding_mask": padding_mask}
+    y = np.roll(token_ids, -1, axis=1)
+    return x, y, padding_mask.astype("float32")
+
+
+@pytest.mark.parametrize("is_graph", [False, True])
+def test_the_train_step_is_the_gradient_of_the_mean_log_prob(is_graph):
+    """The fused head's update against autodiff through the model's call."""
+    only = dict.fromkeys(("generator", "pointer", "gate"), 0.0)
+    model = make_model(language_model=1.0, **only)
+    # Trained without dropout, to be compared with the call.
+    for layer in model.backbone._flatten_layers():
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    x, y, weights = make_batch()
+    with tf.GradientTape() as tape:
+        log_probs = tf.gather(model(x), y, batch_dims=2)
+        loss = -tf.reduce_sum(weights * log_probs) / weights.sum()
+    variables = model.trainable_variables
+    expected = tape.gradient(loss, variables)
+    before = [variable.value.numpy() for variable in variables]
+    step = backend.train_step
+    if is_graph:
+        step = tf.function(lambda *batch: backend.train_step(model, *batch))
+        losses = step(x, y, weights)
+    else:
+        losses = step(model, x, y, weights)
+    np.testing.assert_allclose(
+        losses["objective"] / losses["num_targets"], loss, rtol=1e-5
+    )
+    for old, new, gradient in zip(before, variables, expected, strict=True):
+        gradient = tf.convert_to_tensor(gradient)
+        np.testing.assert_allclose(
+            old - new.value, gradient, rtol=1e-3, atol=1e-6
+        )
+
+
+def test_a_batch_without_targets_changes_nothing():
+    model = make_model()
+    before = model.get_weights()
+    x, y, weights = make_batch()
+    losses = backend.train_step(model, x, y, weights * 0)
+    assert losses["num_targets"] == 0
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_no_tensor_of_a_train_step_spans_tokens_and_vocabulary():
+    model = make_model()
+    x, y, weights = make_batch(batch=4, length=8)
+    step = tf.function(lambda *batch: backend.train_step(model, *batch))
+    graph = step.get_concrete_function(x, y, weights).graph
+    graphs = [graph, *graph._functions.values()]
+    shapes = {
+        tuple(output.shape.as_list())
+        for each in map(_as_graph, graphs)
+        for operation in each.get_operations()
+        for output in operation.outputs
+        if output.shape.rank is not None
+    }
+    vocabulary_size = catalogue.VOCABULARY_SIZE
+    spanning = [s for s in shapes if len(s) > 1 and s[-1] == vocabulary_size]
+    assert (CHUNK, vocabulary_size) in spanning
+    assert set(spanning) == {(CHUNK, vocabulary_size)}
+
+
+def _as_graph(function):
+    return getattr(function, "graph", function)
+
+
+# Small things.
+
+
+def test_uniform_numbers_depend_on_seed_and_counter_alone():
+    draw = backend.stateless_uniform
+    numbers = draw((2, 500), 3, 4).numpy()
+    assert numbers.dtype == "float32"
+    assert ((numbers >= 0) & (numbers < 1)).all()
+    assert abs(numbers.mean() - 0.5) < 0.05
+    compiled = tf.function(lambda s, c: draw((2, 500), s, c))
+    np.testing.assert_array_equal(
+        compiled(tf.constant(3), tf.constant(4)), numbers
+    )
+    for seed, counter in ((4, 4), (3, 5), (4, 3)):
+        assert (draw((2, 500), seed, counter).numpy() != numbers).any()
+
+
+def test_compiled_functions_are_traced_once_for_many_shapes():
+    traces = []
+
+    @backend.compiled
+    def double(x):
+        traces.append(x.shape)
+        return 2 * x
+
+    for length in range(1, 6):
+        assert double(tf.ones(length)).shape == (length,)
+    assert len(traces) <= 2
