@@ -6,16 +6,20 @@ import keras
 import keras_hub
 import numpy as np
 import tensorflow as tf
+from keras_hub.src.utils.preset_utils import CONFIG_FILE
+from keras_hub.src.utils.preset_utils import TOKENIZER_CONFIG_FILE
+from keras_hub.src.utils.preset_utils import KerasPresetLoader
+from keras_hub.src.utils.preset_utils import check_file_exists
 from keras_hub.src.utils.tensor_utils import convert_to_ragged_batch
 from keras_hub.src.utils.tensor_utils import preprocessing_function
 
 from gpt3_keras.models import tokenizer_tables
 from gpt3_keras.models import tokenizer_training
 from gpt3_keras.models.backbone import GPT3Backbone
-from gpt3_keras.models.tokenizer_fast import FastBytePairEncoder
 from gpt3_keras.models.tokenizer_fast import as_rows
 from gpt3_keras.models.tokenizer_fast import as_texts
-from gpt3_keras.models.tokenizer_graph import GraphBytePairEncoder
+from gpt3_keras.models.tokenizer_fast import fast_encoder
+from gpt3_keras.models.tokenizer_graph import graph_encoder
 from gpt3_keras.models.tokenizer_tables import END_OF_TEXT
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -105,16 +109,9 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
         The text is streamed. The same text always gives the same tables.
 
         Args:
-            paths: a path or list of paths of UTF-8 text files.
-            vocabulary_size: int, at least 257: the 256 bytes and
-                `<|endoftext|>`.
-            min_frequency: int, how often a pair must stand in the text to
-                become a token.
+            paths, vocabulary_size, min_frequency: as in
+                `tokenizer_training.train`, which also says what is refused.
             **kwargs: passed to the constructor.
-
-        Raises:
-            ValueError: a file is missing or not UTF-8, or the text is too
-                small for so many entries.
         """
         tables = tokenizer_training.train(paths, vocabulary_size, min_frequency)
         return cls(tables.vocabulary, tables.merges, **kwargs)
@@ -122,14 +119,25 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
     def set_vocabulary_and_merges(self, vocabulary, merges):
         """Sets the tables, from data or from paths; None and None clear."""
         if vocabulary is None and merges is None:
-            self._tables = self._fast = self._graph = None
-            return
-        self._set_tables(tokenizer_tables.from_source(vocabulary, merges))
+            self._tables = None
+        else:
+            self._set_tables(tokenizer_tables.from_source(vocabulary, merges))
 
     def _set_tables(self, tables):
         self._tables = tables
-        self._fast = self._graph = None  # Made when they are first needed.
         self._update_special_token_ids()
+
+    @classmethod
+    def from_preset(cls, preset, config_file=TOKENIZER_CONFIG_FILE, **kwargs):
+        """A saved tokenizer, as in KerasHub.
+
+        Also from a folder that `save_to_preset` wrote for a tokenizer alone,
+        where KerasHub looks for a backbone.
+        """
+        if check_file_exists(preset, CONFIG_FILE):
+            return super().from_preset(preset, config_file, **kwargs)
+        loader = KerasPresetLoader(preset, config=None)
+        return loader.load_tokenizer(cls, config_file, **kwargs)
 
     def save_assets(self, dir_path):
         self._known_tables().save(*self._asset_paths(dir_path))
@@ -202,7 +210,7 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
 
         `sequence_length` plays no part.
         """
-        return self._fast_encoder().tokenize(texts)
+        return fast_encoder(self._known_tables()).tokenize(texts)
 
     def call(self, inputs, training=None):
         return self.tokenize(inputs)
@@ -230,7 +238,8 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
                 "Text must be a string or a vector of strings. Received: "
                 f"shape={texts.shape}."
             )
-        ids = self._graph_encoder().tokenize(tf.reshape(texts, [-1]))
+        encoder = graph_encoder(self._known_tables())
+        ids = encoder.tokenize(tf.reshape(texts, [-1]))
         ids = tf.cast(ids, self.compute_dtype)
         if self.sequence_length is not None:
             ids = ids.to_tensor(
@@ -260,13 +269,13 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
         if self._use_tf_workflow():
             return self._detokenize_tf(inputs)
         rows, is_batch = as_rows(inputs)
-        texts = self._fast_encoder().detokenize(rows)
+        texts = fast_encoder(self._known_tables()).detokenize(rows)
         return texts if is_batch else texts[0]
 
     @preprocessing_function
     def _detokenize_tf(self, inputs):
         rows, is_single, _ = convert_to_ragged_batch(inputs)
-        texts = self._graph_encoder().detokenize(tf.cast(rows, tf.int64))
+        texts = graph_encoder(self._known_tables()).detokenize(rows)
         return texts[0] if is_single else texts
 
     def compute_output_spec(self, input_spec):
@@ -282,13 +291,3 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
                 "and merges. Received: vocabulary=None."
             )
         return self._tables
-
-    def _fast_encoder(self):
-        if self._fast is None:
-            self._fast = FastBytePairEncoder(self._known_tables())
-        return self._fast
-
-    def _graph_encoder(self):
-        if self._graph is None:
-            self._graph = GraphBytePairEncoder(self._known_tables())
-        return self._graph

@@ -1,5 +1,7 @@
 """Byte-pair encoding outside of any graph, by the Rust `tokenizers` library."""
 
+import functools
+
 import keras
 import numpy as np
 import tokenizers
@@ -72,12 +74,19 @@ class FastBytePairEncoder:
 
     def _check_bytes(self, texts):
         for index, text in enumerate(texts):
-            missing = self._missing_bytes.intersection(text.encode())
+            content = text.replace(END_OF_TEXT, "").encode()
+            missing = self._missing_bytes.intersection(content)
             if missing:
                 raise ValueError(
                     "Text must only have bytes that are in the vocabulary. "
                     f"Received: {bytes([min(missing)])!r} in text {index}."
                 )
+
+
+@functools.lru_cache(maxsize=16)
+def fast_encoder(tables):
+    """The `FastBytePairEncoder` of `BytePairTables`, made when needed."""
+    return FastBytePairEncoder(tables)
 
 
 def _check_unicode(texts):

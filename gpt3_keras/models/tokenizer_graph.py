@@ -4,6 +4,8 @@ Made of array operations and constants: no table resource, nothing that grows,
 nothing but TensorFlow's own operations. It traces into a SavedModel as it is.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -46,8 +48,20 @@ class GraphBytePairEncoder:
         self._is_ordered = tables.is_ordered
         self._token_bytes = tables.token_bytes
         self._merges = GraphMerges(tables)
+        # Traced once, whatever graphs they become part of.
+        self._tokenize = tf.function(
+            self._tokenize_ops,
+            input_signature=[tf.TensorSpec([None], tf.string)],
+            autograph=False,
+        )
+        self._detokenize = tf.function(
+            self._detokenize_ops,
+            input_signature=[
+                tf.RaggedTensorSpec([None, None], tf.int64, 1, tf.int64)
+            ],
+            autograph=False,
+        )
 
-    @tf.autograph.experimental.do_not_convert
     def tokenize(self, texts):
         """Token ids of texts.
 
@@ -61,6 +75,9 @@ class GraphBytePairEncoder:
             InvalidArgumentError: when run, on text that is not UTF-8 or has a
                 byte that the vocabulary lacks.
         """
+        return self._tokenize(texts)
+
+    def _tokenize_ops(self, texts):
         words = split_words(texts)
         symbols = tf.gather(self._byte_ids, words["bytes"])
         symbols = tf.tensor_scatter_nd_update(
@@ -82,7 +99,6 @@ class GraphBytePairEncoder:
             validate=False,
         )
 
-    @tf.autograph.experimental.do_not_convert
     def detokenize(self, token_ids):
         """Texts of token ids; what is not UTF-8 in them becomes U+FFFD.
 
@@ -96,6 +112,10 @@ class GraphBytePairEncoder:
             InvalidArgumentError: when run, on an id that the vocabulary does
                 not have.
         """
+        token_ids = token_ids.with_row_splits_dtype(tf.int64)
+        return self._detokenize(tf.cast(token_ids, tf.int64))
+
+    def _detokenize_ops(self, token_ids):
         ids = token_ids.values
         size = len(self._token_bytes)
         is_known = (ids >= 0) & (ids < size)
@@ -163,6 +183,12 @@ class GraphBytePairEncoder:
             encode, [starts, word_ends, nothing, nothing, tf.constant(True)]
         )
         return ids, positions
+
+
+@functools.lru_cache(maxsize=16)
+def graph_encoder(tables):
+    """The `GraphBytePairEncoder` of `BytePairTables`, made when needed."""
+    return GraphBytePairEncoder(tables)
 
 
 def _shared_tokens(ids, pieces, positions, starts, has_next, num_bytes):

@@ -143,10 +143,7 @@ class BytePairTables:
     def __eq__(self, other):
         if not isinstance(other, BytePairTables):
             return NotImplemented
-        return (self.vocabulary, self.merges) == (
-            other.vocabulary,
-            other.merges,
-        )
+        return self.fingerprint == other.fingerprint
 
     def __hash__(self):
         return hash(self.fingerprint)
