@@ -67,6 +67,10 @@ def _line(error):
     inner = re.search(r"^(?:Value|OS|Unicode\w*)Error: (.+)$", text, re.M)
     if inner:
         return inner[1]
+    # Keras puts what a layer raised, in bold, under a line of its own.
+    bold = re.search(r"\x1b\[1m(.+?)(?:\n|\x1b)", text)
+    if bold:
+        return bold[1]
     return text.splitlines()[0] if text else type(error).__name__
 
 
@@ -89,14 +93,9 @@ def _parser():
     verbs = parser.add_subparsers(
         dest="verb", metavar="verb", required=True, parser_class=_Parser
     )
-    for add in (
-        _add_demo,
-        _add_train,
-        _add_evaluate,
-        _add_generate,
-        _add_export,
-        _add_prepare,
-    ):
+    for add in (_add_demo, _add_train, _add_evaluate):
+        add(verbs)
+    for add in (_add_generate, _add_export, _add_prepare):
         add(verbs)
     return parser
 
@@ -119,6 +118,14 @@ def _folder(text):
 def _config(text):
     if text.endswith((".yaml", ".yml")) and not os.path.isfile(text):
         raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return text
+
+
+def _prompt(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("the text is not UTF-8") from None
     return text
 
 
@@ -146,6 +153,10 @@ def _add_workdir(parser):
         required=True,
         help="folder of a training run",
     )
+
+
+def _add_output(parser):
+    parser.add_argument("--output", metavar="DIR", required=True)
 
 
 def _add_demo(verbs):
@@ -228,7 +239,7 @@ def _add_generate(verbs):
         "--temperature 0.7 --seed 1",
     )
     _add_workdir(parser)
-    parser.add_argument("--prompt", metavar="TEXT", required=True)
+    parser.add_argument("--prompt", metavar="TEXT", type=_prompt, required=True)
     for option, kind, meaning in (
         ("max-new-tokens", int, "the most tokens to write"),
         ("temperature", float, "0 takes the likeliest token every time"),
@@ -252,9 +263,7 @@ def _add_export(verbs):
         "gpt3-keras export --workdir runs/novels --output served/novels/1",
     )
     _add_workdir(parser)
-    parser.add_argument(
-        "--output", metavar="DIR", required=True, help="new folder"
-    )
+    _add_output(parser)
 
 
 def _add_prepare(verbs):
@@ -270,9 +279,7 @@ def _add_prepare(verbs):
         required=True,
         help="a text file, folder or glob",
     )
-    parser.add_argument(
-        "--output", metavar="DIR", required=True, help="new folder"
-    )
+    _add_output(parser)
     parser.add_argument(
         "--document",
         choices=("file", "line"),

@@ -152,19 +152,20 @@ def test_evaluate(trained, text, tmp_path, capsys):
 def test_generate(trained, capsys):
     folder, _ = trained
     command = ("generate", "--workdir", folder, "--prompt", "the cat")
+    drawn = ("--temperature", 3, "--seed", 2, "--top-k", 99, "--top-p", 0.9)
     texts = []
     for options in (
+        drawn,
+        drawn,
         ("--temperature", 3, "--seed", 1),
-        ("--temperature", 3, "--seed", 1),
-        ("--temperature", 3, "--seed", 2, "--top-k", 99, "--top-p", 0.9),
-        ("--temperature", 3, "--seed", 1, "--max-new-tokens", 1),
+        (*drawn, "--max-new-tokens", 1),
     ):
         assert run(*command, *options) == 0
         texts.append(capsys.readouterr().out.removesuffix("\n"))
     assert all(text.startswith("the cat") for text in texts)
-    drawn, again, other, short = texts
-    assert drawn == again != other
-    assert len(drawn) > len(short)
+    first, again, other, short = texts
+    assert first == again != other
+    assert len(first) > len(short)
 
 
 @pytest.mark.slow
@@ -424,7 +425,7 @@ def test_export_keeps_what_is_there(fails, trained, tmp_path):
         (("--prompt", "a", "--top-p", 1.5), "top_p must be in (0, 1]."),
         (("--prompt", "a", "--seed", -1), "seed must be"),
         (("--prompt", "a", "--seed", 2**40), "seed must be"),
-        (("--prompt", "caf\udce9"), "prompt"),
+        (("--prompt", "caf\udce9"), "--prompt: the text is not UTF-8"),
     ],
 )
 def test_generate_refuses(fails, trained, options, message):
@@ -461,6 +462,21 @@ def test_an_interruption(trained, capsys, monkeypatch):
     assert written.err.strip() == "gpt3-keras generate: interrupted"
 
 
+def test_what_a_layer_or_a_dataset_raised_is_found():
+    from keras import layers
+
+    class Layer(layers.Layer):
+        def call(self, x):
+            raise ValueError("x must be y. Received: x=1.")
+
+    with pytest.raises(ValueError, match="Exception encountered") as error:
+        Layer()(1)
+    assert cli._line(error.value) == "x must be y. Received: x=1."
+    wrapped = "in user code\nValueError: Text must be UTF-8.\nTraceback ..."
+    assert cli._line(ValueError(wrapped)) == "Text must be UTF-8."
+    assert cli._line(MemoryError()) == "MemoryError"
+
+
 def test_a_bug_is_not_called_bad_input(trained, monkeypatch):
     from gpt3_keras.training import workdir
 
@@ -489,4 +505,5 @@ def test_a_process_writes_one_line_and_no_notes(trained):
     assert process.returncode == 2
     assert process.stdout == ""
     (line,) = process.stderr.splitlines()
-    assert "model holds no training run: it has no config.yaml." in line
+    assert line.startswith("gpt3-keras generate: error: ")
+    assert line.endswith("is a checkpoint; name the folder of its run.")

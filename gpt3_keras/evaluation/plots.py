@@ -40,7 +40,6 @@ def save_curves(history, path):
             _curve(axes, windows, validations, name, colors[name])
         axes.legend(frameon=False, ncols=2, labelcolor=_INK)
     upper.set_ylabel("nats per token")
-    upper.set_title("Losses", loc="left", color=_INK, fontweight="bold")
     lower.set_ylabel("loss per position")
     steps = [record["step"] for record in windows]
     rate.plot(steps, [r["learning_rate"] for r in windows], color=_INK)

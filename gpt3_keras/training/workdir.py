@@ -126,6 +126,8 @@ def first_line(error):
 
 
 def _no_run(folder):
+    if (folder / "config.json").exists():
+        return f"{folder} is a checkpoint; name the folder of its run."
     if (folder / "saved_model.pb").exists():
         return f"{folder} is an export; name the folder of a training run."
     if (folder / "variables").exists() or (folder / "assets").exists():
