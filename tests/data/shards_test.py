@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from gpt3_keras.data import shards
+from gpt3_keras.data import text
 from gpt3_keras.data.pipeline import text_dataset
 from tests.data.corpora import ByteTokenizer
 from tests.data.corpora import assert_same_batches
@@ -176,7 +177,8 @@ def test_a_folder_with_other_things_in_it_is_refused(corpus, tmp_path):
         assert list(files_of(output)) == [name]
     output = tmp_path / "thesis.doc" / "thesis.doc"
     message = re.escape(
-        f"output must be a folder, not a file. Received: output={str(output)!r}."
+        "output must be a folder, not a file. Received: "
+        f"output={str(output)!r}."
     )
     with pytest.raises(ValueError, match=message):
         shards.prepare(corpus, output, TOKENIZER)
@@ -197,16 +199,18 @@ def test_a_failure_leaves_nothing(exists, tmp_path):
     assert not exists or not files_of(output)
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_is_not_read_and_starts_over(corpus, tmp_path):
     output = tmp_path / "output"
     script = (
         "import os, signal, sys\n"
         "from gpt3_keras.data import shards\n"
+        "from gpt3_keras.data import text\n"
         "from tests.data.corpora import ByteTokenizer\n"
         "def kill(done, total):\n"
         "    if done > total / 2: os.kill(os.getpid(), signal.SIGKILL)\n"
         "tokenizer = ByteTokenizer()\n"
-        "shards.text._GROUP_CHARS = 10\n"
+        "text._GROUP_CHARS = 10\n"
         "shards.prepare(*sys.argv[1:], tokenizer, max_shard_bytes=100,"
         " progress=kill)\n"
     )
@@ -219,7 +223,8 @@ def test_a_killed_preparation_is_not_read_and_starts_over(corpus, tmp_path):
     assert "manifest.json" not in left
     message = re.escape(
         "A prepared folder must hold manifest.json, without which its "
-        f"preparation did not finish; prepare the text again. Received: {output}."
+        "preparation did not finish; prepare the text again. Received: "
+        f"{output}."
     )
     with pytest.raises(ValueError, match=message):
         dataset(output)
@@ -228,6 +233,7 @@ def test_a_killed_preparation_is_not_read_and_starts_over(corpus, tmp_path):
     assert_same_batches(batches(dataset(output)), batches(dataset(corpus)))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
     source = write_files(tmp_path / "corpus", {"a.txt": "words " * 200_000})
     output = tmp_path / "output"
@@ -272,15 +278,16 @@ def damage(kind, path):
 def test_damage_is_told(kind, ending, prepared):
     path = sorted(prepared.glob(f"*.{ending}"))[-1]
     damage(kind, path)
-    reason = {
-        "json": "A manifest must be as `prepare` wrote it",
-        "missing": "A shard is missing; prepare the text again. Received: "
-        f"{path}",
-    }.get(kind if kind == "missing" else ending, None) or (
-        "A shard must be as `prepare` wrote it, this one has been changed or "
-        f"damaged; prepare the text again. Received: {path}, whose SHA-256 is "
-        "not the manifest's."
-    )
+    if ending == "json":
+        reason = "A manifest must be as `prepare` wrote it"
+    elif kind == "missing":
+        reason = f"A shard is missing; prepare the text again. Received: {path}"
+    else:
+        reason = (
+            "A shard must be as `prepare` wrote it, this one has been changed "
+            f"or damaged; prepare the text again. Received: {path}, whose "
+            "SHA-256 is not the manifest's."
+        )
     if (kind, ending) == ("missing", "json"):
         reason = "A prepared folder must hold manifest.json"
     with pytest.raises(ValueError, match=re.escape(reason)):
@@ -355,7 +362,8 @@ def test_the_size_of_a_shard_is_checked(size, corpus, tmp_path):
         )
 
 
-def test_a_file_that_vanished_meanwhile_is_told(corpus, tmp_path):
+def test_a_file_that_vanished_meanwhile_is_told(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "_GROUP_CHARS", 10)
     output = tmp_path / "output"
 
     def remove(done, total):
