@@ -2,12 +2,13 @@
 
 ```
 workdir/config.yaml     the config as it was understood
-        model/          the checkpoint, a KerasHub preset
+        model/          the checkpoint: a KerasHub preset, its checksums
         history.jsonl   one JSON object a line: what training measured
         curves.png      the same, drawn
 ```
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ from gpt3_keras.models.tokenizer import GPT3Tokenizer
 CONFIG = "config.yaml"
 MODEL = "model"
 HISTORY = "history.jsonl"
+CHECKSUMS = "sha256.json"
 
 # What Keras, KerasHub, h5py and json raise for files that are not whole.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
@@ -65,6 +67,8 @@ def save_model(model, folder):
     scratch = pathlib.Path(tempfile.mkdtemp(prefix=f".{MODEL}.", dir=folder))
     try:
         model.save_to_preset(str(scratch / "new"))
+        checksums = json.dumps(_checksums(scratch / "new"), indent=2)
+        (scratch / "new" / CHECKSUMS).write_text(checksums, "utf-8")
         if target.exists():
             os.rename(target, scratch / "old")
         os.rename(scratch / "new", target)
@@ -92,11 +96,32 @@ def load(folder):
             "of a phase."
         )
     try:
+        _verify(model)
         return config, GPT3CausalLM.from_preset(str(model))
     except _DAMAGE as error:
         raise ValueError(
             f"The checkpoint {model} is damaged: {first_line(error)}"
         ) from error
+
+
+def _checksums(folder):
+    """SHA-256 of every file, by its path below `folder`."""
+    checksums = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != CHECKSUMS:
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            checksums[path.relative_to(folder).as_posix()] = digest
+    return checksums
+
+
+def _verify(folder):
+    """Raises for a file that is not what was saved; others may be added."""
+    saved = json.loads((folder / CHECKSUMS).read_text("utf-8"))
+    found = _checksums(folder)
+    for name, digest in saved.items():
+        if found.get(name) != digest:
+            raise ValueError(f"{name} is not what was saved.")
 
 
 def load_tokenizer(folder):

@@ -61,7 +61,7 @@ def test_a_validation_source_of_its_own_leaves_all_to_training(text):
 
 
 def test_the_vocabulary_is_learnt_from_the_training_text(text):
-    config = make_config(text, validation_fraction=0.9)
+    config = make_config(text, validation_fraction=0.5)
     tokenizer = experiment.build_tokenizer(config)
     assert tokenizer.vocabulary_size() == 280
     held_out = experiment.build_dataset(
