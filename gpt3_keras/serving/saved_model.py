@@ -25,31 +25,35 @@ def export_saved_model(
     """Writes a model as a SavedModel, strings in and strings out.
 
     The tokenizer is in the graph; optimizer and metrics are not in the
-    export. A process needs TensorFlow and the operations of tensorflow_text
-    to serve it, and no Python. It has three signatures:
+    export. Serving it takes TensorFlow's own operations and no Python. Its
+    signatures:
 
     | signature | inputs | outputs |
     |---|---|---|
     | `serving_default` | `text`; options | `generated_text`, `completion` |
+    | `generate` | `text` | the same, with the options' defaults |
     | `generate_ids` | `token_ids`, `padding_mask`; options | the same two |
     | `score` | `text` | `log_prob`, `num_tokens`, `perplexity` |
 
-    `text` is string (B,), of UTF-8. `token_ids` are int32 (B, T), with the
-    start token if there is to be one, and `padding_mask` is bool (B, T).
-    `generated_text` is prompt and continuation, `completion` the
-    continuation alone. The options are scalars, the arguments of
-    `SeededSampler` and `max_new_tokens`, each with a default. An export and
-    `model.generate`, compiled with that sampler, write the same.
+    `text` is string (B,), UTF-8. `token_ids` is int32 (B, T), with the start
+    token if there is to be one, and `padding_mask` bool (B, T).
+    `generated_text` is prompt and continuation, `completion` the continuation
+    alone. The options are scalars, `max_new_tokens` and the arguments of
+    `SeededSampler`, each with a default. An export writes what
+    `model.generate` writes when compiled with that sampler; what is drawn for
+    a text depends on its row in the batch.
 
     Who honours the defaults:
 
     * gRPC's `PredictRequest`, and a session: leave any option out;
-    * REST: TF Serving asks for every input, and the scalars need the column
-      format: `{"inputs": {"text": ["Once"], "max_new_tokens": 20,
-      "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}}`;
-    * Python: the loaded object's functions `generate`, `generate_ids` and
-      `score` have the defaults; a function under `.signatures` wants all of
-      its inputs, by name.
+    * REST: TF Serving asks for every input of a signature, and scalars need
+      the column format: `{"inputs": {"text": ["It was late"],
+      "max_new_tokens": 20, "temperature": 0.0, "top_k": 0, "top_p": 1.0,
+      "seed": 0}}`; text alone is `{"signature_name": "generate",
+      "instances": ["It was late"]}`;
+    * Python: the loaded object's functions `generate` and `generate_ids` have
+      the defaults; what is under `.signatures` takes all of its inputs, as
+      tensors, by name.
 
     A request that breaks a rule is answered with an `InvalidArgumentError`.
 
@@ -70,7 +74,6 @@ def export_saved_model(
 
     ```python
     import tensorflow as tf
-    import tensorflow_text  # registers the tokenizer's operations
 
     served = tf.saved_model.load("models/novels/1")
     outputs = served.generate(["It was late"], max_new_tokens=20)
@@ -91,18 +94,14 @@ def export_saved_model(
         )
     sampler = SeededSampler(temperature, top_k, top_p, seed)
     options = {"max_new_tokens": max_new_tokens, **sampler.get_config()}
-    module = servable(model, options)
+    module, signatures = servable(model, options)
     # A rename is atomic only in one file system, so: beside the target.
     scratch = f"{path}.partial-{uuid.uuid4().hex[:8]}"
     try:
         tf.saved_model.save(
             module,
             scratch,
-            signatures={
-                "serving_default": module.generate,
-                "generate_ids": module.generate_ids,
-                "score": module.score,
-            },
+            signatures=signatures,
             # Gradients do not serve, and each would be one more graph.
             options=tf.saved_model.SaveOptions(
                 experimental_custom_gradients=False
@@ -123,6 +122,12 @@ def _check_model(model):
         raise ValueError(
             "model must have a preprocessor: its tokenizer goes into the "
             "export. Received: preprocessor=None."
+        )
+    sequence_length = model.preprocessor.tokenizer.sequence_length
+    if sequence_length is not None:
+        raise ValueError(
+            "The tokenizer must not pad or truncate. Received: a tokenizer "
+            f"with sequence_length={sequence_length}."
         )
 
 

@@ -32,8 +32,9 @@ def servable(model, options):
         options: dict from each name in `_OPTIONS` to its default.
 
     Returns:
-        A `tf.Module` with the functions `generate`, `score` and
-        `generate_ids`. Nothing that trains is reachable from it.
+        A `tf.Module` with the functions `generate`, `generate_ids` and
+        `score`, from which nothing that trains can be reached, and a dict of
+        functions by signature.
     """
     tokenizer = model.preprocessor.tokenizer
     tokenize, detokenize, write = _shared_functions(model)
@@ -80,12 +81,21 @@ def servable(model, options):
     def score(text):
         return _score(model, tokenize(text))
 
+    @tf.function(input_signature=[_TEXT], autograph=False)
+    def generate_by_default(text):
+        return generate(text)
+
     module = tf.Module(name="gpt3_keras")
     module.weights = [weight.value for weight in model.backbone.weights]
     module.generate = generate
-    module.score = score
     module.generate_ids = generate_ids
-    return module
+    module.score = score
+    return module, {
+        "serving_default": generate,
+        "generate": generate_by_default,
+        "generate_ids": generate_ids,
+        "score": score,
+    }
 
 
 def _shared_functions(model):
