@@ -151,9 +151,7 @@ MODELS = {
         is_model=True,
     ),
     "causal_lm": Entry(
-        lambda dtype: GPT3CausalLM(_backbone(dtype), compile=False),
-        _TOKENS,
-        is_model=True,
+        lambda dtype: GPT3CausalLM(_backbone(dtype)), _TOKENS, is_model=True
     ),
 }
 

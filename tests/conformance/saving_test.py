@@ -7,10 +7,14 @@ import pytest
 from tests import catalogue
 from tests import oracles
 
-# Keras 3.15 turns TensorFlow's variables into arrays the old way.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept:DeprecationWarning"
-)
+pytestmark = [
+    # Keras 3.15 turns TensorFlow's variables into arrays the old way.
+    pytest.mark.filterwarnings(
+        "ignore:__array__ implementation doesn't accept:DeprecationWarning"
+    ),
+    # It says so of every optimizer that has not made a step.
+    pytest.mark.filterwarnings("ignore:Skipping variable loading for optim"),
+]
 
 
 def as_model(entry, layer):
