@@ -5,7 +5,6 @@ import keras_hub
 from keras import ops
 
 from gpt3_keras import backend
-from gpt3_keras import functional
 from gpt3_keras.layers.mixture import Mixture
 from gpt3_keras.metrics import ObjectiveMetrics
 from gpt3_keras.metrics import TokensPerSecond
@@ -113,6 +112,22 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         )
         self._score_function = None
 
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config:
+            config["loss_weights"] = self._term_weights
+            config["pointer_temperature"] = self._pointer_temperature
+            config["sampler"] = keras_hub.samplers.serialize(self.sampler)
+            config["has_optimizer_state"] = self.optimizer.built
+        return config
+
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        has_optimizer_state = config.pop("has_optimizer_state")
+        self.compile(**config)
+        if has_optimizer_state:
+            self.optimizer.build(self.trainable_variables)
+
     @property
     def metrics(self):
         return self._sums.metrics
@@ -177,19 +192,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             A dict of float32 arrays: `"pointer_probs"` (B, T, T), a;
             `"gate"` (B, T), the probability that the next token is generated.
         """
-        token_ids = ops.convert_to_tensor(token_ids, "int32")
-        if padding_mask is None:
-            padding_mask = ops.ones_like(token_ids)
-        padding_mask = ops.cast(padding_mask, "int32")
-        outputs = self.backbone(
-            {"token_ids": token_ids, "padding_mask": padding_mask}
-        )
-        probs = functional.softmax(outputs["pointer_logits"])
-        gate = ops.sigmoid(ops.cast(outputs["gate_logits"], "float32"))
-        return {
-            "pointer_probs": ops.convert_to_numpy(probs),
-            "gate": ops.convert_to_numpy(gate),
-        }
+        return objective.attend(self.backbone, token_ids, padding_mask)
 
     def score(self, inputs, start_token_id="auto"):
         """Log-probabilities of whole sequences.

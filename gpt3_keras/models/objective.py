@@ -89,6 +89,21 @@ def loss_sums(
     }
 
 
+def attend(backbone, token_ids, padding_mask):
+    """What `GPT3CausalLM.attend` does; see there."""
+    token_ids = ops.convert_to_tensor(token_ids, "int32")
+    if padding_mask is None:
+        padding_mask = ops.ones_like(token_ids)
+    padding_mask = ops.cast(padding_mask, "int32")
+    outputs = backbone({"token_ids": token_ids, "padding_mask": padding_mask})
+    probs = functional.softmax(outputs["pointer_logits"])
+    gate = ops.sigmoid(ops.cast(outputs["gate_logits"], "float32"))
+    return {
+        "pointer_probs": ops.convert_to_numpy(probs),
+        "gate": ops.convert_to_numpy(gate),
+    }
+
+
 def _copying(outputs, x, y):
     """Mask and match, (B, T, T); log g and log (1 - g) P_copy(y), (B, T)."""
     mask = functional.causal_mask(x["padding_mask"])
