@@ -95,6 +95,11 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
             raise ValueError(
                 f"dtype must be an integer type. Received: dtype={dtype!r}."
             )
+        if sequence_length is not None and sequence_length < 1:
+            raise ValueError(
+                "sequence_length must be positive. Received: "
+                f"sequence_length={sequence_length}."
+            )
         self.sequence_length = sequence_length
         self.file_assets = [VOCABULARY_FILE, MERGES_FILE]
         if vocabulary is None and merges is None:
@@ -221,8 +226,8 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
         texts, is_batch = as_texts(inputs)
         rows = self.encode_batch(texts)
         if self.sequence_length is not None:
-            rows = [self._fit(row) for row in rows]
-            rows = np.array(rows, self.compute_dtype)
+            rows = np.array([*map(self._fit, rows)], self.compute_dtype)
+            rows = rows.reshape(-1, self.sequence_length)
         # As KerasHub's tokenizers: dense results are arrays.
         return rows if is_batch else np.array(rows[0], self.compute_dtype)
 

@@ -163,6 +163,15 @@ def test_sequence_length(size):
     assert batch.dtype == tf.int64
     np.testing.assert_array_equal(batch, ids)
     np.testing.assert_array_equal(next(iter(dataset.map(tokenizer))), hello)
+    assert tokenizer.tokenize([]).shape == (0, size)
+
+
+def test_sequence_length_is_a_count():
+    with pytest.raises(
+        ValueError,
+        match=r"sequence_length must be positive. Received: sequence_length=0",
+    ):
+        GPT3Tokenizer(sequence_length=0)
 
 
 def test_tensorflow_path_outside_of_a_graph():
