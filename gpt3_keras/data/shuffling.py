@@ -9,7 +9,7 @@ def file_order(keys, seed, epoch):
     >>> file_order(["a", "b", "c"], seed=0, epoch=0)
     [0, 2, 1]
     >>> file_order(["a", "b", "c"], seed=0, epoch=1)
-    [2, 1, 0]
+    [1, 2, 0]
 
     Args:
         keys: list of str.

@@ -131,8 +131,9 @@ def read_text(path):
             block = file.read(_BLOCK_BYTES)
             if (zero := block.find(0)) >= 0:
                 raise ValueError(
-                    "A source must be text, not a binary file. Received: "
-                    f"{path} with a NUL byte at offset {num_bytes + zero}."
+                    "Text must be UTF-8; with a NUL byte it is a binary file "
+                    f"or UTF-16. Received: {path} with a NUL byte at offset "
+                    f"{num_bytes + zero}."
                 )
             try:
                 text = decoder.decode(block, final=not block)

@@ -142,11 +142,11 @@ def test_a_corpus_counts_its_lines(tmp_path):
         ),
         (b"x" * 99 + b"\xc3\xa9" * 5 + b"\xff", "0xff at offset 109."),
         (b"x" * 20 + b"\xe2\x82", "byte 0xe2 at offset 20."),
-        ("text".encode("utf-16"), "byte 0xff at offset 0."),
+        ("text".encode("utf-16-le"), "or UTF-16. Received: {path} with a NUL"),
         (
             b"plain, then\0",
-            "A source must be text, not a binary file. Received: {path} with "
-            "a NUL byte at offset 11.",
+            "Text must be UTF-8; with a NUL byte it is a binary file or "
+            "UTF-16. Received: {path} with a NUL byte at offset 11.",
         ),
     ],
     ids=["latin-1", "late", "cut off", "utf-16", "binary"],
