@@ -5,8 +5,6 @@ import time
 import keras
 from keras import ops
 
-from gpt3_keras import losses
-
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
 class CorpusMean(keras.metrics.Metric):
@@ -58,31 +56,6 @@ class Perplexity(CorpusMean):
 
     def result(self):
         return ops.exp(super().result())
-
-
-class ObjectiveMetrics:
-    """What `fit` and `evaluate` tell of `objective.loss_sums`.
-
-    `metrics` are its Keras metrics: the loss, the perplexity, each loss term,
-    the pointer's mean reciprocal rank and the share of tokens copied.
-    """
-
-    def __init__(self):
-        self.loss = CorpusMean(name="loss")
-        self.perplexity = Perplexity()
-        self.means = {
-            **{term: CorpusMean(name=f"{term}_loss") for term in losses.TERMS},
-            "pointer_mrr": CorpusMean(name="pointer_mrr"),
-            "copied_share": CorpusMean(name="copied_share"),
-        }
-        self.metrics = [self.loss, self.perplexity, *self.means.values()]
-
-    def update(self, sums):
-        """Adds one batch, a dict from `objective.loss_sums`."""
-        self.loss.update_state(sums["objective"], sums["num_targets"])
-        self.perplexity.update_state(*sums["language_model"])
-        for name, metric in self.means.items():
-            metric.update_state(*sums[name])
 
 
 class TokensPerSecond(keras.callbacks.Callback):

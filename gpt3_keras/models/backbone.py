@@ -44,8 +44,8 @@ class GPT3Backbone(keras_hub.models.Backbone):
         (B, T, D).
 
     Raises:
-        ValueError: an argument breaks its rule, or the model has more than
-            `max_parameters` weights.
+        ValueError: an argument breaks its rule, the model has more than
+            `max_parameters` weights, or a row is longer than the model.
 
     Example:
 
@@ -92,52 +92,10 @@ class GPT3Backbone(keras_hub.models.Backbone):
             "max_parameters": max_parameters,
         }
         _check(config)
-        self.token_embedding = keras_hub.layers.ReversibleEmbedding(
-            vocabulary_size,
-            hidden_dim,
-            tie_weights=tie_word_embeddings,
-            embeddings_initializer=_embedding_initializer(hidden_dim),
-            dtype=dtype,
-            name="token_embedding",
-        )
-        if position_encoding == "learned":
-            self.position_embedding = keras_hub.layers.PositionEmbedding(
-                max_sequence_length,
-                initializer=keras.initializers.RandomNormal(stddev=0.02),
-                dtype=dtype,
-                name="position_embedding",
-            )
-        else:
-            self.position_embedding = keras_hub.layers.SinePositionEncoding(
-                dtype=dtype, name="position_embedding"
-            )
-        self.embeddings_add = keras.layers.Add(
-            dtype=dtype, name="embeddings_add"
-        )
-        self.embeddings_dropout = keras.layers.Dropout(
-            dropout, dtype=dtype, name="embeddings_dropout"
-        )
-        self.encoder = Encoder(
-            num_layers,
-            num_heads,
-            hidden_dim,
-            rnn,
-            dropout,
-            dtype=dtype,
-            name="encoder",
-        )
-        last_block = self.encoder.blocks[-1]
-        self.pointer = Pointer(
-            hidden_dim,
-            max_sequence_length,
-            pointer_hidden_dims,
-            last_block.attention if share_pointer_parameters else None,
-            dtype=dtype,
-            name="pointer",
-        )
-        self.generator = Generator(
-            num_heads, hidden_dim, rnn, dropout, dtype=dtype, name="generator"
-        )
+        self._argument_names = tuple(config)
+        for name, value in config.items():
+            setattr(self, name, value)
+        self._make_layers(dtype)
 
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="int32", name="padding_mask")
@@ -155,15 +113,81 @@ class GPT3Backbone(keras_hub.models.Backbone):
             dtype=dtype,
             **kwargs,
         )
-        self._argument_names = tuple(config)
-        for name, value in config.items():
-            setattr(self, name, value)
+        self._check_size()
+
+    def _make_layers(self, dtype):
+        self.token_embedding = keras_hub.layers.ReversibleEmbedding(
+            self.vocabulary_size,
+            self.hidden_dim,
+            tie_weights=self.tie_word_embeddings,
+            embeddings_initializer=_embedding_initializer(self.hidden_dim),
+            dtype=dtype,
+            name="token_embedding",
+        )
+        if self.position_encoding == "learned":
+            self.position_embedding = keras_hub.layers.PositionEmbedding(
+                self.max_sequence_length,
+                initializer=keras.initializers.RandomNormal(stddev=0.02),
+                dtype=dtype,
+                name="position_embedding",
+            )
+        else:
+            self.position_embedding = keras_hub.layers.SinePositionEncoding(
+                dtype=dtype, name="position_embedding"
+            )
+        self.embeddings_add = keras.layers.Add(
+            dtype=dtype, name="embeddings_add"
+        )
+        self.embeddings_dropout = keras.layers.Dropout(
+            self.dropout, dtype=dtype, name="embeddings_dropout"
+        )
+        self.encoder = Encoder(
+            self.num_layers,
+            self.num_heads,
+            self.hidden_dim,
+            self.rnn,
+            self.dropout,
+            dtype=dtype,
+            name="encoder",
+        )
+        last_block = self.encoder.blocks[-1]
+        self.pointer = Pointer(
+            self.hidden_dim,
+            self.max_sequence_length,
+            self.pointer_hidden_dims,
+            last_block.attention if self.share_pointer_parameters else None,
+            dtype=dtype,
+            name="pointer",
+        )
+        self.generator = Generator(
+            self.num_heads,
+            self.hidden_dim,
+            self.rnn,
+            self.dropout,
+            dtype=dtype,
+            name="generator",
+        )
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        self._check_length(inputs["token_ids"])
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def _check_size(self):
         num_parameters = self.count_params()
-        if num_parameters > max_parameters:
+        if num_parameters > self.max_parameters:
             raise ValueError(
                 "The model must not have more than max_parameters weights. "
                 f"Received: {num_parameters:,} weights, "
-                f"max_parameters={max_parameters:,}."
+                f"max_parameters={self.max_parameters:,}."
+            )
+
+    def _check_length(self, token_ids):
+        length = token_ids.shape[1]
+        if length is not None and length > self.max_sequence_length:
+            raise ValueError(
+                "token_ids must not be longer than max_sequence_length. "
+                f"Received: {length} tokens, "
+                f"max_sequence_length={self.max_sequence_length}."
             )
 
     def embed(self, token_ids, start_index=0):
@@ -172,10 +196,7 @@ class GPT3Backbone(keras_hub.models.Backbone):
         The tied embedding is small, as an output matrix must be; times
         sqrt(D) its tokens outweigh what an untrained block adds to them.
         """
-        x = (
-            self.token_embedding(token_ids)
-            * self.token_embedding.output_dim**0.5
-        )
+        x = self.token_embedding(token_ids) * self.hidden_dim**0.5
         return self.embeddings_add(
             (x, self.position_embedding(x, start_index=start_index))
         )

@@ -6,7 +6,6 @@ from keras import ops
 
 from gpt3_keras import backend
 from gpt3_keras.layers.mixture import Mixture
-from gpt3_keras.metrics import ObjectiveMetrics
 from gpt3_keras.metrics import TokensPerSecond
 from gpt3_keras.models import generation
 from gpt3_keras.models import objective
@@ -64,7 +63,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         super().__init__(
             inputs=inputs, outputs=outputs, compile=False, **kwargs
         )
-        self._sums = ObjectiveMetrics()
+        self._sums = objective.ObjectiveMetrics()
         if compile:
             self.compile()
 

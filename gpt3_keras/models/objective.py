@@ -6,6 +6,8 @@ from keras import ops
 from gpt3_keras import backend
 from gpt3_keras import functional
 from gpt3_keras import losses
+from gpt3_keras.metrics import CorpusMean
+from gpt3_keras.metrics import Perplexity
 
 # Each term's weight in the objective; how they were tuned is in DESIGN.md.
 LOSS_WEIGHTS = {
@@ -163,3 +165,28 @@ def term_weights(loss_weights):
             f"Received: loss_weights={loss_weights}."
         )
     return weights
+
+
+class ObjectiveMetrics:
+    """What `fit` and `evaluate` tell of `loss_sums`.
+
+    `metrics` are its Keras metrics: the loss, the perplexity, each loss term,
+    the pointer's mean reciprocal rank and the share of tokens copied.
+    """
+
+    def __init__(self):
+        self.loss = CorpusMean(name="loss")
+        self.perplexity = Perplexity()
+        self.means = {
+            **{term: CorpusMean(name=f"{term}_loss") for term in losses.TERMS},
+            "pointer_mrr": CorpusMean(name="pointer_mrr"),
+            "copied_share": CorpusMean(name="copied_share"),
+        }
+        self.metrics = [self.loss, self.perplexity, *self.means.values()]
+
+    def update(self, sums):
+        """Adds one batch, a dict from `loss_sums`."""
+        self.loss.update_state(sums["objective"], sums["num_targets"])
+        self.perplexity.update_state(*sums["language_model"])
+        for name, metric in self.means.items():
+            metric.update_state(*sums[name])

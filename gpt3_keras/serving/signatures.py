@@ -36,8 +36,35 @@ def servable(model, options):
         `score`, from which nothing that trains can be reached, and a dict of
         functions by signature.
     """
-    tokenizer = model.preprocessor.tokenizer
     tokenize, detokenize, write = _shared_functions(model)
+    generate, generate_ids = _generate_functions(
+        model, options, tokenize, detokenize, write
+    )
+
+    @tf.function(input_signature=[_TEXT], autograph=False)
+    def score(text):
+        return _score(model, tokenize(text))
+
+    @tf.function(input_signature=[_TEXT], autograph=False)
+    def generate_by_default(text):
+        return generate(text)
+
+    module = tf.Module(name="gpt3_keras")
+    module.weights = [weight.value for weight in model.backbone.weights]
+    module.generate = generate
+    module.generate_ids = generate_ids
+    module.score = score
+    return module, {
+        "serving_default": generate,
+        "generate": generate_by_default,
+        "generate_ids": generate_ids,
+        "score": score,
+    }
+
+
+def _generate_functions(model, options, tokenize, detokenize, write):
+    """Writing on from text and from ids; each option has its default."""
+    tokenizer = model.preprocessor.tokenizer
     defaults = [tf.constant(options[x.name], x.dtype) for x in _OPTIONS]
     length, temperature_, k, p, seed_ = defaults
 
@@ -77,25 +104,7 @@ def servable(model, options):
             "padding_mask": tf.sequence_mask(rows.row_lengths()),
         }
 
-    @tf.function(input_signature=[_TEXT], autograph=False)
-    def score(text):
-        return _score(model, tokenize(text))
-
-    @tf.function(input_signature=[_TEXT], autograph=False)
-    def generate_by_default(text):
-        return generate(text)
-
-    module = tf.Module(name="gpt3_keras")
-    module.weights = [weight.value for weight in model.backbone.weights]
-    module.generate = generate
-    module.generate_ids = generate_ids
-    module.score = score
-    return module, {
-        "serving_default": generate,
-        "generate": generate_by_default,
-        "generate_ids": generate_ids,
-        "score": score,
-    }
+    return generate, generate_ids
 
 
 def _shared_functions(model):
