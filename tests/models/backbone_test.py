@@ -102,31 +102,37 @@ def test_the_config_makes_the_same_backbone():
     assert [w.path for w in again.weights] == [w.path for w in backbone.weights]
 
 
-@pytest.mark.parametrize("choices", [{}, small.OTHER_CHOICES], ids=["", "other"])
+@pytest.mark.parametrize(
+    "choices", [{}, small.OTHER_CHOICES], ids=["", "other"]
+)
 def test_padding_and_order_change_nothing(choices):
     backbone = small.backbone(**choices)
     rows = small.rows(6, 9, 3)
     together = backbone(small.padded(rows, length=12, pad_id=7))
     turned = backbone(small.padded(rows[::-1], length=12, pad_id=3))
     for i, row in enumerate(rows):
+        t = len(row)
+        real = {
+            "encoder_states": np.s_[:t],
+            "generator_states": np.s_[:t],
+            "gate_logits": np.s_[:t],
+            "pointer_logits": np.s_[:t, :t],
+        }
         alone = backbone(small.padded([row]))
-        for name, value in alone.items():
-            real = (slice(len(row)),) * (np.ndim(value) - 1)
-            if not name.endswith("logits"):
-                real = real[:1]
-            elif name == "gate_logits":
-                real = real[:1]
-            for other in (together[name][i], turned[name][-1 - i]):
+        for name, part in real.items():
+            for outputs, place in ((together, i), (turned, -1 - i)):
                 np.testing.assert_allclose(
-                    np.asarray(other)[real],
-                    value[0],
+                    np.asarray(outputs[name])[place][part],
+                    alone[name][0],
                     rtol=1e-4,
                     atol=1e-5,
                     err_msg=name,
                 )
 
 
-@pytest.mark.parametrize("choices", [{}, small.OTHER_CHOICES], ids=["", "other"])
+@pytest.mark.parametrize(
+    "choices", [{}, small.OTHER_CHOICES], ids=["", "other"]
+)
 def test_the_future_has_no_gradient(choices):
     """Through every output at t, each input embedding after t gets zero."""
     backbone = small.backbone(**choices)

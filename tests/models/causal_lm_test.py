@@ -66,7 +66,7 @@ def test_a_call_does_not_look_ahead(choices):
 
 
 def test_the_loss_of_one_target_pulls_no_later_token():
-    """d log p(x_{t+1}) / d (token k's embedding) = 0 for tokens seen after t."""
+    """d log p(x_{t+1}) / d embedding is 0 for tokens that come after t."""
     model = small.model(tie_word_embeddings=False)
     x = small.padded([[1, 2, 3, 4, 5, 6]])
     embeddings = model.backbone.token_embedding.embeddings

@@ -55,7 +55,9 @@ def sums_by_hand(model, x, y, sample_weight):
     return sums
 
 
-@pytest.fixture(scope="module", params=[{}, small.OTHER_CHOICES], ids=["", "other"])
+@pytest.fixture(
+    scope="module", params=[{}, small.OTHER_CHOICES], ids=["", "other"]
+)
 def model(request):
     return small.model(**request.param)
 
@@ -152,7 +154,9 @@ def tensors_of(graph, seen):
                     yield from tensors_of(called, seen)
 
 
-@pytest.mark.parametrize("choices", [{}, small.OTHER_CHOICES], ids=["", "other"])
+@pytest.mark.parametrize(
+    "choices", [{}, small.OTHER_CHOICES], ids=["", "other"]
+)
 def test_training_never_holds_the_whole_vocabulary_for_all_tokens(
     choices, monkeypatch
 ):
