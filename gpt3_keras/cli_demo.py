@@ -238,6 +238,7 @@ def _write_and_serve(demo, export):
     row = next(_held_out_rows(demo))
     words = [token for token in row if token != tokenizer.end_token_id]
     prompt = tokenizer.detokenize(words[:_PROMPT_TOKENS])
+    prompt = prompt.rpartition(" ")[0] or prompt  # Whole words.
     options = demo.config.generation.as_dict()
     max_new_tokens = options.pop("max_new_tokens")
     demo.model.compile(sampler=SeededSampler(**options))
