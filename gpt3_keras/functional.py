@@ -196,8 +196,24 @@ def position_before(values, index):
 
 def set_position(values, update, index):
     """`values` (B, S, ...) with `update` (B, 1, ...) at position `index`."""
-    start = [0, index] + [0] * (len(values.shape) - 2)
-    return ops.slice_update(values, start, ops.cast(update, values.dtype))
+    rows = ops.arange(ops.shape(values)[0])
+    columns = ops.zeros_like(rows) + ops.cast(index, rows.dtype)
+    return ops.scatter_update(
+        values,
+        ops.stack([rows, columns], axis=-1),
+        ops.cast(ops.squeeze(update, axis=1), values.dtype),
+    )
+
+
+def new_stops(token_ids, prompt_mask, stop_token_ids):
+    """Where stop tokens stand outside the prompt. bool (B, T).
+
+    Arguments as for `until_stop`; `stop_token_ids` is a list.
+    """
+    stops = ops.zeros_like(token_ids, dtype="bool")
+    for stop in stop_token_ids:
+        stops = ops.logical_or(stops, ops.equal(token_ids, stop))
+    return ops.logical_and(stops, ops.logical_not(prompt_mask))
 
 
 def until_stop(token_ids, prompt_mask, stop_token_ids):
@@ -213,10 +229,8 @@ def until_stop(token_ids, prompt_mask, stop_token_ids):
     """
     if stop_token_ids is None:
         return ops.ones_like(token_ids, dtype="bool")
-    stops = ops.zeros_like(token_ids, dtype="bool")
-    for stop in stop_token_ids:
-        stops = ops.logical_or(stops, ops.equal(token_ids, stop))
-    stops = ops.cast(ops.logical_and(stops, ~prompt_mask), "int32")
+    stops = new_stops(token_ids, prompt_mask, stop_token_ids)
+    stops = ops.cast(stops, "int32")
     return ops.equal(ops.cumsum(stops, axis=-1) - stops, 0)
 
 

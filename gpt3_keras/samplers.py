@@ -42,15 +42,48 @@ class SeededSampler(keras_hub.samplers.Sampler):
         self.top_p = top_p
         self.seed = seed
 
-    def __call__(self, next, prompt, *args, **kwargs):
-        def next_with_noise(prompt, cache, index):
-            logits, hidden_states, cache = next(prompt, cache, index)
-            return self.perturb(logits, index), hidden_states, cache
+    def __call__(
+        self,
+        next,
+        prompt,
+        cache=None,
+        index=0,
+        mask=None,
+        stop_token_ids=None,
+        hidden_states=None,
+        model=None,
+    ):
+        """Writes `prompt` on from `index`, as every KerasHub sampler does.
 
-        return super().__call__(next_with_noise, prompt, *args, **kwargs)
+        A loop of its own, because the noise depends on the position, and
+        without `XlaDynamicUpdateSlice`, which a server may lack.
+        """
+        length = ops.shape(prompt)[1]
+        index = ops.cast(index, "int32")
+        mask = ops.zeros_like(prompt, "bool") if mask is None else mask
+        mask = ops.cast(mask, "bool")
 
-    def get_next_token(self, probabilities):
-        return ops.argmax(probabilities, axis=-1)
+        def cond(prompt, cache, index):
+            if stop_token_ids is None:
+                return ops.convert_to_tensor(True)
+            stops = functional.new_stops(prompt, mask, stop_token_ids)
+            return ops.logical_not(ops.all(ops.any(stops, axis=-1)))
+
+        def body(prompt, cache, index):
+            logits, _, cache = next(prompt, cache, index)
+            token = ops.argmax(self.perturb(logits, index), axis=-1)
+            token = ops.cast(token, prompt.dtype)
+            token = ops.where(mask[:, index], prompt[:, index], token)
+            prompt = functional.set_position(prompt, token[:, None], index)
+            return prompt, cache, index + 1
+
+        return self.run_loop(
+            cond,
+            body,
+            loop_vars=(prompt, () if cache is None else cache, index),
+            maximum_iterations=length - index,
+            model=model,
+        )[0]
 
     def perturb(self, logits, index):
         """Logits (B, V) whose argmax is the draw for position `index`."""

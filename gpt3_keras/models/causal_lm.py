@@ -82,8 +82,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         """Configures training and generation.
 
         Args:
-            optimizer: a Keras optimizer or its name. `"auto"` is AdamW with a
-                learning rate of 1e-3.
+            optimizer: a Keras optimizer or its name. `"auto"`: AdamW(1e-3).
             loss, weighted_metrics: only `"auto"`; the model brings its own.
             loss_weights: dict from `"language_model"`, `"generator"`,
                 `"pointer"`, `"gate"` to a float, over `LOSS_WEIGHTS`.
@@ -134,6 +133,8 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
     def fit(self, *args, callbacks=None, **kwargs):
         """As `keras.Model.fit`; its logs also tell the tokens a second."""
         callbacks = [TokensPerSecond(self._sums.loss), *(callbacks or [])]
+        if self.compiled and not self.optimizer.built:  # else it traces twice
+            self.optimizer.build(self.trainable_variables)
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def evaluate(self, *args, callbacks=None, **kwargs):

@@ -1,5 +1,7 @@
 """Writing on from prompts: one pass over them, then one position a step."""
 
+import itertools
+
 from keras import ops
 
 from gpt3_keras import functional
@@ -64,10 +66,15 @@ def generate_step(model, inputs, stop_token_ids, sampler):
     """What `GPT3CausalLM.generate_step` does; see there."""
     token_ids, padding_mask = inputs["token_ids"], inputs["padding_mask"]
     padding_mask = ops.cast(padding_mask, "bool")
+    # Padding is often the end token: samplers must not take it for an end.
+    blank = next(
+        i for i in itertools.count() if i not in (stop_token_ids or ())
+    )
+    token_ids = ops.where(padding_mask, token_ids, blank)
     lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=-1)
     outputs, cache = model.backbone.prefill(token_ids, padding_mask)
 
-    def next(prompt, cache, index):
+    def next_position(prompt, cache, index):
         position = index - 1
         token = ops.take(prompt, position[None], axis=1)
         outputs, cache = model.backbone.decode(token, cache, position)
@@ -79,7 +86,7 @@ def generate_step(model, inputs, stop_token_ids, sampler):
         )
 
     token_ids = sampler(
-        next=next,
+        next=next_position,
         prompt=token_ids,
         cache=cache,
         index=ops.min(lengths),

@@ -47,8 +47,7 @@ def token_rows(inputs, preprocessor=None):
             )
         single = isinstance(inputs, str | bytes)
         texts = [inputs] if single else list(np.asarray(inputs, dtype=object))
-        texts = [t.decode() if isinstance(t, bytes) else t for t in texts]
-        return [_row(r) for r in preprocessor.tokenizer(texts)], single
+        return [_row(r) for r in preprocessor.tokenizer.tokenize(texts)], single
     single = len(inputs) > 0 and np.ndim(inputs[0]) == 0
     return [_row(r) for r in ([inputs] if single else inputs)], single
 
