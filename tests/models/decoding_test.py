@@ -73,6 +73,31 @@ def name_of(architecture):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=name_of)
+def test_every_position_decoded_is_the_one_of_a_call(architecture):
+    backbone = small.backbone(**architecture)
+    x = small.padded(small.rows(9, 9, 9))
+    expected = backbone(x)
+    # The first pass sees the shortest prompt's tokens, two, and no more.
+    prompts = np.arange(9)[None] < np.array([[2], [3], [5]])
+    _, cache = backbone.prefill(
+        ops.where(prompts, x["token_ids"], 0), ops.convert_to_tensor(prompts)
+    )
+    for index in range(2, 9):
+        token_ids = ops.convert_to_tensor(x["token_ids"][:, index, None])
+        outputs, cache = backbone.decode(
+            token_ids, cache, ops.convert_to_tensor(index)
+        )
+        for name, value in outputs.items():
+            np.testing.assert_allclose(
+                value[:, 0],
+                expected[name][:, index],
+                rtol=1e-4,
+                atol=1e-4,
+                err_msg=f"{name} at {index}",
+            )
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=name_of)
 def test_every_architecture_decodes_with_its_cache(architecture):
     model = small.model(**architecture)
     model.compile(sampler="greedy", run_eagerly=True)
