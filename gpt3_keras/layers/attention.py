@@ -36,7 +36,7 @@ class Attention(keras.layers.Layer):
     ```python
     >>> layer = Attention(num_heads=2, hidden_dim=8)
     >>> states = keras.ops.ones((1, 3, 8))
-    >>> layer(states, states, mask=keras.ops.ones((1, 3, 3), "bool")).shape
+    >>> layer(states, states, keras.ops.ones((1, 3, 3), "bool")).shape
     TensorShape([1, 3, 8])
 
     ```
