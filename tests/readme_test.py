@@ -18,6 +18,8 @@ def blocks(language):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+@pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")
 def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
@@ -26,7 +28,10 @@ def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
     assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
 
 
-def test_shell_blocks_name_verbs_and_options_that_exist():
+def test_shell_blocks_name_verbs_and_options_that_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "configs").symlink_to(README.parent / "configs")
     commands = [
         shlex.split(line)
         for block in blocks("bash")

@@ -19,15 +19,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import gpt3_keras as gk
 from gpt3_keras.data import shards
+from gpt3_keras.data.sources import find_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = os.environ.get("GPT3_KERAS_DATA", ROOT.parent / "shared" / "data")
 
 
-def report(name, value, unit, **details):
+def report(name, value, unit, peer=None, **details):
+    """One JSON line; `peer` is the floor that the value is held against."""
+    ratio = None if peer is None else float(f"{value / peer:.4g}")
     value = float(f"{value:.4g}")
-    line = {"figure": name, "value": value, "unit": unit, **details}
-    print(json.dumps(line), flush=True)
+    peer = None if peer is None else float(f"{peer:.4g}")
+    line = {"name": name, "value": value, "unit": unit, "peer": peer}
+    print(json.dumps({**line, "ratio": ratio, **details}), flush=True)
 
 
 def peak_megabytes():
@@ -55,6 +59,19 @@ def read(name, source, tokenizer, num_epochs):
     report(f"{name}_reading", num_batches * 8 * 256 / seconds, "tokens/s")
 
 
+def tokenizing_speed(text, tokenizer):
+    """Tokens a second of the tokenizer alone, paragraph by paragraph."""
+    texts = [
+        pathlib.Path(file.path).read_text("utf-8").splitlines()
+        for file in find_files(text)
+    ]
+    start = time.perf_counter()
+    num_tokens = sum(
+        sum(map(len, tokenizer.encode_batch(lines))) for lines in texts
+    )
+    return num_tokens / (time.perf_counter() - start)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     novels = [f"{DATA}/novels_en/ENG*.txt", f"{DATA}/novels_fr/FRA*.txt"]
@@ -75,6 +92,7 @@ def main():
             "preparing",
             manifest.num_tokens / seconds,
             "tokens/s",
+            peer=tokenizing_speed(arguments.text, tokenizer),
             num_tokens=manifest.num_tokens,
             cores=len(os.sched_getaffinity(0)),
             load=round(os.getloadavg()[0], 1),

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import re
 import resource
@@ -263,20 +264,23 @@ def saves_nothing(monkeypatch):
     monkeypatch.setattr(tf.saved_model, "save", save)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """Files may not grow beyond 10 kB."""
+    """Files may not grow beyond 10 kB, a log that tests write to included."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_nothing_behind(model, tmp_path, full_disk):
+def test_a_full_disk_leaves_nothing_behind(model, tmp_path):
     path = tmp_path / "1"
-    with pytest.raises(OSError, match="The export was not written: "):
+    expected = pytest.raises(OSError, match="The export was not written: ")
+    with expected, full_disk():
         export_saved_model(model, path)
     assert not list(tmp_path.iterdir())
 
