@@ -14,14 +14,14 @@ PROMPTS = small.rows(4, 7, 1)
 @pytest.fixture(scope="module")
 def model():
     made = small.model()
-    made.compile(sampler="greedy")
+    made.compile(sampler="greedy", run_eagerly=True)
     return made
 
 
 @pytest.fixture(scope="module")
 def text_model():
     made = small.text_model(sequence_length=12)
-    made.compile(sampler="greedy")
+    made.compile(sampler="greedy", run_eagerly=True)
     return made
 
 

@@ -29,6 +29,15 @@ def negative_log_probs(model, x, y):
     return -np.take_along_axis(log_probs, y[..., None], axis=-1)[..., 0]
 
 
+def eager_model(optimizer=None, **arguments):
+    """A model whose steps are not traced: each test runs one or two."""
+    model = small.model()
+    model.compile(
+        optimizer or keras.optimizers.SGD(1.0), run_eagerly=True, **arguments
+    )
+    return model
+
+
 def evaluate(model, *batches):
     return model.evaluate(small.dataset(batches), verbose=0, return_dict=True)
 
@@ -70,14 +79,13 @@ def test_evaluate_reports_the_corpus_not_the_mean_of_its_batches():
 
 
 def test_the_loss_is_the_weighted_terms_over_the_targets():
-    model = small.model()
     weights = {
         "language_model": 0.5,
         "generator": 2.0,
         "pointer": 3.0,
         "gate": 5.0,
     }
-    model.compile(loss_weights=weights)
+    model = eager_model(loss_weights=weights)
     x, y, sample_weight = small.batch(9, 4)
     report = evaluate(model, (x, y, sample_weight))
     sums = objective.loss_sums(
@@ -93,7 +101,7 @@ def test_the_loss_is_the_weighted_terms_over_the_targets():
 
 
 def test_evaluate_does_not_depend_on_the_cut_into_batches():
-    model = small.model()
+    model = eager_model()
     x, y, sample_weight = small.batch(12, 2, 9, 5, 7, 3)
 
     def rows(start, stop):
@@ -106,7 +114,7 @@ def test_evaluate_does_not_depend_on_the_cut_into_batches():
 
 
 def test_evaluate_takes_arrays_too():
-    model = small.model()
+    model = eager_model()
     x, y, sample_weight = small.batch(12, 2, 9)
     report = model.evaluate(
         x,
@@ -121,9 +129,8 @@ def test_evaluate_takes_arrays_too():
 
 
 def test_a_sharper_temperature_brings_the_loss_to_the_exact_rank():
-    model = small.model()
+    model = eager_model(pointer_temperature=1e-3)
     x, y, sample_weight = small.batch(9, 4)
-    model.compile(pointer_temperature=1e-3)
     report = evaluate(model, (x, y, sample_weight))
     assert report["pointer_loss"] == pytest.approx(
         1.0 - report["pointer_mrr"], abs=0.02
@@ -131,7 +138,7 @@ def test_a_sharper_temperature_brings_the_loss_to_the_exact_rank():
 
 
 def test_without_weights_every_real_position_counts():
-    model = small.model()
+    model = eager_model()
     x, y, sample_weight = small.batch(9, 4, 6)
     report = model.test_on_batch(x, y, return_dict=True)
     expected = evaluate(model, (x, y, sample_weight))
@@ -140,12 +147,8 @@ def test_without_weights_every_real_position_counts():
 
 def test_a_step_is_one_update_by_the_mean_gradient():
     """Plain gradient descent, against the gradient through (B, T, V)."""
-    model = small.model()
     others = dict.fromkeys(("generator", "pointer", "gate"), 0.0)
-    model.compile(
-        keras.optimizers.SGD(1.0),
-        loss_weights={"language_model": 1.0, **others},
-    )
+    model = eager_model(loss_weights={"language_model": 1.0, **others})
     x, y, sample_weight = small.batch(9, 4)
     variables = model.trainable_variables
     before = [np.asarray(v) for v in variables]
@@ -167,8 +170,7 @@ def test_a_step_is_one_update_by_the_mean_gradient():
 
 
 def test_a_batch_without_targets_changes_nothing():
-    model = small.model()
-    model.compile(keras.optimizers.SGD(1.0))
+    model = eager_model()
     x, y, sample_weight = small.batch(5, 4)
     before = model.get_weights()
     report = model.train_on_batch(
@@ -180,7 +182,7 @@ def test_a_batch_without_targets_changes_nothing():
 
 
 def test_a_batch_without_next_tokens_is_refused():
-    model = small.model()
+    model = eager_model()
     message = (
         "A batch must have targets: (x, y) or (x, y, sample_weight). "
         "Received: y=None."
