@@ -110,6 +110,7 @@ def test_what_the_package_imports_is_a_dependency():
     }
     modules -= {*sys.stdlib_module_names, rooms.PACKAGE}
     packages = {
+        "absl": "absl-py",
         "keras_hub": "keras-hub",
         "keras_nlp": "keras-nlp",
         "official": "tf-models-official",
