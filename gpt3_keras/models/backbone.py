@@ -52,8 +52,9 @@ class GPT3Backbone(keras_hub.models.Backbone):
     ```python
     >>> backbone = GPT3Backbone(vocabulary_size=100, hidden_dim=16, num_heads=2,
     ...                         max_sequence_length=32)
-    >>> outputs = backbone({"token_ids": [[1, 2, 3]],
-    ...                     "padding_mask": [[1, 1, 1]]})
+    >>> token_ids = keras.ops.array([[1, 2, 3]])
+    >>> outputs = backbone({"token_ids": token_ids,
+    ...                     "padding_mask": keras.ops.ones_like(token_ids)})
     >>> outputs["pointer_logits"].shape
     TensorShape([1, 3, 3])
 
