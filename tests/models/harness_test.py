@@ -103,6 +103,7 @@ class GPT3CausalLMTest(test_case.TestCase):
             loss_weights={"pointer": 0.5},
             pointer_temperature=0.7,
             sampler=SeededSampler(0.8, top_k=5, seed=3),
+            run_eagerly=True,
         )
         model.train_on_batch(*self.train_data)
         path = pathlib.Path(self.get_temp_dir()) / "model.keras"
