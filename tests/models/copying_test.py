@@ -56,7 +56,7 @@ def train(seed, num_steps, choices):
 @pytest.mark.parametrize(
     ("seed", "num_steps", "choices"),
     [
-        (0, 60, {}),
+        (0, 80, {}),
         pytest.param(1, 120, small.OTHER_CHOICES, marks=pytest.mark.slow),
     ],
     ids=["default", "other"],
