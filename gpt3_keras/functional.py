@@ -160,10 +160,8 @@ def soft_rank(pointer_logits, match, mask, temperature=1.0):
     Returns:
         float32 (B, T), at least 1; meaningless where nothing matches.
     """
-    scores_BTS = ops.cast(pointer_logits, "float32")
-    best_BT1 = ops.max(mask_logits(scores_BTS, match), axis=-1, keepdims=True)
-    rivals_BTS = ops.logical_and(mask, ops.logical_not(match))
-    above_BTS = ops.sigmoid((scores_BTS - best_BT1) / temperature)
+    lead_BTS, rivals_BTS = _rivals(pointer_logits, match, mask)
+    above_BTS = ops.sigmoid(lead_BTS / temperature)
     return 1.0 + ops.sum(ops.where(rivals_BTS, above_BTS, 0.0), axis=-1)
 
 
@@ -172,11 +170,16 @@ def exact_rank(pointer_logits, match, mask):
 
     Args and shapes as in `soft_rank`. Returns float32 (B, T).
     """
+    lead_BTS, rivals_BTS = _rivals(pointer_logits, match, mask)
+    above_BTS = ops.logical_and(rivals_BTS, ops.greater(lead_BTS, 0.0))
+    return 1.0 + ops.sum(ops.cast(above_BTS, "float32"), axis=-1)
+
+
+def _rivals(pointer_logits, match, mask):
+    """Each score's lead over the best match, and where its rivals stand."""
     scores_BTS = ops.cast(pointer_logits, "float32")
     best_BT1 = ops.max(mask_logits(scores_BTS, match), axis=-1, keepdims=True)
-    rivals_BTS = ops.logical_and(mask, ops.logical_not(match))
-    above_BTS = ops.logical_and(rivals_BTS, ops.greater(scores_BTS, best_BT1))
-    return 1.0 + ops.sum(ops.cast(above_BTS, "float32"), axis=-1)
+    return scores_BTS - best_BT1, ops.logical_and(mask, ops.logical_not(match))
 
 
 def shift_right(states):

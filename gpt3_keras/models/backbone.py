@@ -103,11 +103,9 @@ class GPT3Backbone(keras_hub.models.Backbone):
         x = self.embed(token_ids)
         x = self.embeddings_dropout(x)
         h = self.encoder(x, padding_mask)
-        outputs = {
-            "encoder_states": h,
-            **self.pointer(h, padding_mask),
-            "generator_states": self.generator(x, h, padding_mask),
-        }
+        outputs = _outputs(
+            h, self.pointer(h, padding_mask), self.generator(x, h, padding_mask)
+        )
         super().__init__(
             inputs={"token_ids": token_ids, "padding_mask": padding_mask},
             outputs=outputs,
@@ -218,13 +216,11 @@ class GPT3Backbone(keras_hub.models.Backbone):
         h, encoder_cache = self.encoder.prefill(x, padding_mask)
         pointer, pointer_cache = self.pointer.prefill(h, padding_mask)
         states, generator_cache = self.generator.prefill(x, h, padding_mask)
-        cache = {
+        return _outputs(h, pointer, states), {
             "encoder": encoder_cache,
             "pointer": pointer_cache,
             "generator": generator_cache,
         }
-        outputs = {"encoder_states": h, **pointer, "generator_states": states}
-        return outputs, cache
 
     def decode(self, token_ids, cache, index):
         """The outputs at position `index` alone, T = 1, and the cache.
@@ -240,18 +236,25 @@ class GPT3Backbone(keras_hub.models.Backbone):
         states, generator_cache = self.generator.decode(
             x, h, cache["generator"], index
         )
-        cache = {
+        return _outputs(h, pointer, states), {
             "encoder": encoder_cache,
             "pointer": pointer_cache,
             "generator": generator_cache,
         }
-        outputs = {"encoder_states": h, **pointer, "generator_states": states}
-        return outputs, cache
 
     def get_config(self):
         config = {name: getattr(self, name) for name in self._argument_names}
         config["pointer_hidden_dims"] = list(self.pointer_hidden_dims)
         return {**super().get_config(), **config}
+
+
+def _outputs(encoder_states, pointer, generator_states):
+    """What the backbone returns, whole or for one position."""
+    return {
+        "encoder_states": encoder_states,
+        **pointer,
+        "generator_states": generator_states,
+    }
 
 
 def _embedding_initializer(hidden_dim):
