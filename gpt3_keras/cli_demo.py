@@ -17,6 +17,9 @@ from gpt3_keras.evaluation import plots
 from gpt3_keras.samplers import SeededSampler
 from gpt3_keras.serving.saved_model import export_saved_model
 from gpt3_keras.training import experiment
+from gpt3_keras.training import run as runs
+from gpt3_keras.training import signals
+from gpt3_keras.training import watching
 from gpt3_keras.training import workdir
 from gpt3_keras.training.progress import EvaluationProgress
 from gpt3_keras.training.progress import Progress
@@ -63,7 +66,9 @@ def run(text=None, output=None, overrides=()):
     _say_perplexities(figures)
 
     start_secs = time.monotonic()
-    history = experiment.train(demo, folder)
+    with signals.StopRequest() as stop:
+        watch = watching.Watch(demo, plots.save_pointer)
+        history = runs.train(demo, folder, watch, stop)
     figures["training_secs"] = time.monotonic() - start_secs
     figures["perplexity"] = _perplexity(demo)
     print(f"Training took {figures['training_secs']:,.0f} s.")

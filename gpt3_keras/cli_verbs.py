@@ -16,7 +16,13 @@ from gpt3_keras.models.tokenizer import GPT3Tokenizer
 from gpt3_keras.samplers import SeededSampler
 from gpt3_keras.serving.saved_model import export_saved_model
 from gpt3_keras.training import experiment
+from gpt3_keras.training import run
+from gpt3_keras.training import signals
+from gpt3_keras.training import strategies
+from gpt3_keras.training import watching
 from gpt3_keras.training import workdir
+from gpt3_keras.training.callbacks import read_history
+from gpt3_keras.training.learning_rate import learning_rate
 from gpt3_keras.training.progress import EvaluationProgress
 from gpt3_keras.training.progress import Progress
 
@@ -29,18 +35,47 @@ def demo(arguments):
 
 
 def train(arguments):
-    """Trains a model as a config says, into a new folder."""
+    """Trains a model as a config says; goes on where it was interrupted."""
     folder = pathlib.Path(arguments.workdir)
-    workdir.check_new(folder)
-    config = load_config(arguments.config, arguments.set)
-    history = experiment.train(experiment.build(config), folder)
-    plots.save_curves(history, folder / "curves.png")
-    last = [record for record in history if "val_loss" in record][-1]
-    _print_figures(
-        {name: value for name, value in last.items() if name != "phase"},
-        arguments.json,
+    config = _run_config(arguments, folder)
+    with strategies.waiting_for_workers(config.runtime):
+        strategy = strategies.make_strategy(config.runtime)
+        strategies.check_agreement(strategy, workdir.last_step(folder))
+    is_chief = strategies.is_chief(strategy)
+    config = experiment.resolve(config, strategy)
+    workdir.check(folder, config, is_chief)
+    made = experiment.build(config, strategy)
+    with signals.StopRequest() as stop:
+        history = run.train(
+            made, folder, watching.Watch(made, plots.save_pointer), stop
+        )
+    if is_chief:
+        plots.save_curves(history, folder / "curves.png")
+    validations = [record for record in history if "val_loss" in record]
+    best = min(
+        (r for r in validations if r["phase"] == validations[-1]["phase"]),
+        key=lambda record: record["val_loss"],
     )
-    print(f"The run is in {folder}: config.yaml, model, history, curves.png.")
+    _print_figures(
+        {name: value for name, value in best.items() if name != "phase"},
+        arguments.json if is_chief else None,
+    )
+    print(
+        f"The run is in {folder}; its model, a preset, in "
+        f"{workdir.model_folder(folder)}."
+    )
+
+
+def _run_config(arguments, folder):
+    """The config that was named, or that of the run in `folder`."""
+    if arguments.config is not None:
+        return load_config(arguments.config, arguments.set)
+    if not workdir.holds_run(folder):
+        raise ValueError(
+            "A new run needs a config. Received: --config not given, and no "
+            f"run in --workdir {folder}."
+        )
+    return load_config(folder / workdir.CONFIG, arguments.set)
 
 
 def evaluate(arguments):
@@ -99,6 +134,42 @@ def prepare(arguments):
         f"{manifest.num_documents:,} documents, {manifest.num_tokens:,} "
         f"tokens, {len(manifest.shards)} shards are in {arguments.output}."
     )
+
+
+def plot(arguments):
+    """Draws the curves of a run, or the learning rate of a config."""
+    if arguments.workdir is None:
+        path = arguments.output or pathlib.Path("schedule.png")
+        _plot_schedule(load_config(arguments.config, arguments.set), path)
+    elif arguments.set:
+        raise ValueError(
+            "--set changes a config, and needs --config. Received: --workdir "
+            f"{arguments.workdir} --set {' --set '.join(arguments.set)}"
+        )
+    else:
+        path = arguments.output or arguments.workdir / "curves.png"
+        history = read_history(arguments.workdir / workdir.HISTORY)
+        if not any("learning_rate" in record for record in history):
+            raise ValueError(
+                "A run must have measured steps before they can be drawn. "
+                f"Received: --workdir {arguments.workdir}, where "
+                f"{workdir.HISTORY} has none."
+            )
+        plots.save_curves(history, path)
+    print(f"The picture is {path}.")
+
+
+def _plot_schedule(config, path):
+    schedule = learning_rate(config.training)
+    note = ""
+    if schedule.epoch_decay < 1 and schedule.steps_per_epoch is None:
+        note = "without the decay by epochs: steps_per_epoch is null"
+        print(
+            "Drawn without the decay by epochs, as the text is not counted "
+            "here: training.learning_rate.steps_per_epoch is null."
+        )
+    phases = {phase.name: phase.steps for phase in config.training.phases}
+    plots.save_schedule(schedule, phases, path, note)
 
 
 def _print_figures(figures, path):

@@ -19,7 +19,8 @@ from gpt3_keras.config_sections import LossesConfig
 from gpt3_keras.config_sections import ModelConfig
 from gpt3_keras.config_sections import Section
 from gpt3_keras.config_sections import TokenizerConfig
-from gpt3_keras.config_sections import TrainingConfig
+from gpt3_keras.config_training import RuntimeConfig
+from gpt3_keras.config_training import TrainingConfig
 
 _TYPE_NAMES = {
     int: "an integer",
@@ -53,6 +54,7 @@ class ExperimentConfig(Section):
     generation: GenerationConfig = dataclasses.field(
         default_factory=GenerationConfig
     )
+    runtime: RuntimeConfig = dataclasses.field(default_factory=RuntimeConfig)
 
     def validate(self):
         longest = self.model.max_sequence_length
@@ -70,10 +72,51 @@ class ExperimentConfig(Section):
                 f"generation.max_new_tokens={self.generation.max_new_tokens}, "
                 f"model.max_sequence_length={longest}."
             )
+        self._check_layers()
+        self._check_executions()
+
+    def _check_layers(self):
+        trainable = self.training.trainable_layers
+        if trainable is not None and trainable > self.model.num_layers:
+            raise ValueError(
+                "training.trainable_layers must be at most model.num_layers. "
+                f"Received: training.trainable_layers={trainable}, "
+                f"model.num_layers={self.model.num_layers}."
+            )
+
+    def _check_executions(self):
+        together = self.runtime.steps_per_execution
+        training = self.training
+        for key, steps in (
+            ("training.validation_steps", training.validation_steps),
+            ("training.checkpoint_steps", training.checkpoint_steps),
+            *(
+                (f"training.phases.{i}.steps", phase.steps)
+                for i, phase in enumerate(training.phases)
+            ),
+        ):
+            if steps is not None and steps % together:
+                raise ValueError(
+                    f"runtime.steps_per_execution must divide {key}. Received: "
+                    f"runtime.steps_per_execution={together}, {key}={steps}."
+                )
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's plain data only; `1e-4` is a number; no key stands twice."""
+    """YAML's plain data only; no key stands twice.
+
+    As in YAML 1.2, `1e-4` is a number and `off` a text: of the words, only
+    `true` and `false` are truth values.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if tag != "tag:yaml.org,2002:bool" or first in "tTfF"
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key) for key, _ in node.value]

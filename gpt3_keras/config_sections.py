@@ -10,7 +10,6 @@ import math
 
 from official.modeling import hyperparams
 
-MODULES = ("embeddings", "encoder", "pointer", "generator")
 LOSS_TERMS = ("language_model", "generator", "pointer", "gate")
 
 
@@ -33,6 +32,13 @@ class Section(hyperparams.Config):
         for key in keys:
             holds = bound <= self.get(key) < math.inf
             self._require(holds, f"{key} must be at least {bound}", key)
+
+    def _require_positive(self, *keys):
+        """Each is a positive number, or null where nothing is asked for."""
+        for key in keys:
+            value = self.get(key)
+            holds = value is None or 0 < value < math.inf
+            self._require(holds, f"{key} must be positive", key)
 
     def _require_choice(self, choices, key):
         rule = f"{key} must be one of {', '.join(choices)}"
@@ -189,96 +195,6 @@ class LossesConfig(LossWeights):
             "pointer_temperature must be positive",
             "pointer_temperature",
         )
-
-
-@dataclasses.dataclass
-class PhaseConfig(Section):
-    """One stretch of a run.
-
-    Args:
-        name: how progress and history call it.
-        steps: updates.
-        trainable: the modules that learn; the others stand still.
-        loss_weights: this phase's own, or null for those of `losses`.
-    """
-
-    section = "training.phases"
-    name: str = "all"
-    steps: int = 1000
-    trainable: list[str] = dataclasses.field(
-        default_factory=lambda: list(MODULES)
-    )
-    loss_weights: LossWeights | None = None
-
-    def validate(self):
-        self._require(bool(self.name), "name must not be empty", "name")
-        self._require_at_least(1, "steps")
-        self._require(
-            bool(self.trainable) and set(self.trainable) <= set(MODULES),
-            f"trainable must name some of {', '.join(MODULES)}",
-            "name",
-            "trainable",
-        )
-
-
-@dataclasses.dataclass
-class TrainingConfig(Section):
-    """How the model learns.
-
-    The learning rate rises for `warmup_steps` to `learning_rate_start`, then
-    falls along half a cosine to `learning_rate_end` at the last step of the
-    last phase.
-
-    Args:
-        seed: of the weights, the dropout and the order of the rows.
-        weight_decay: AdamW's.
-        validation_steps: updates from one validation to the next.
-        phases: what is trained, in order.
-    """
-
-    section = "training"
-    seed: int = 0
-    learning_rate_start: float = 1e-4
-    learning_rate_end: float = 5e-5
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    validation_steps: int = 500
-    phases: list[PhaseConfig] = dataclasses.field(
-        default_factory=lambda: [PhaseConfig()]
-    )
-
-    @property
-    def num_steps(self):
-        return sum(phase.steps for phase in self.phases)
-
-    def validate(self):
-        self._require_seed()
-        self._require_at_least(0, "learning_rate_end", "warmup_steps")
-        self._require_at_least(0, "weight_decay")
-        self._require_at_least(1, "validation_steps")
-        self._require(
-            0 < self.learning_rate_start < math.inf,
-            "learning_rate_start must be positive",
-            "learning_rate_start",
-        )
-        self._require(
-            self.learning_rate_end <= self.learning_rate_start,
-            "learning_rate_end must be at most learning_rate_start",
-            "learning_rate_end",
-            "learning_rate_start",
-        )
-        names = [phase.name for phase in self.phases]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(
-                "training.phases must be a list of phases, each with a name "
-                f"of its own. Received: names={names}."
-            )
-        if self.warmup_steps >= self.num_steps:
-            raise ValueError(
-                "warmup_steps must be less than the steps of all phases. "
-                f"Received: training.warmup_steps={self.warmup_steps}, "
-                f"steps={self.num_steps}."
-            )
 
 
 @dataclasses.dataclass

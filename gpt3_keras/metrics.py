@@ -23,10 +23,16 @@ class CorpusMean(keras.metrics.Metric):
 
     def __init__(self, name="corpus_mean", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.total = self.add_variable((), "zeros", name="total")
-        self.total_excess = self.add_variable((), "zeros", name="total_excess")
-        self.count = self.add_variable((), "zeros", name="count")
-        self.count_excess = self.add_variable((), "zeros", name="count_excess")
+        self.total = self._add_sum("total")
+        self.total_excess = self._add_sum("total_excess")
+        self.count = self._add_sum("count")
+        self.count_excess = self._add_sum("count_excess")
+
+    def _add_sum(self, name):
+        # What comes in was summed over the replicas before.
+        return self.add_variable(
+            (), "zeros", aggregation="only_first_replica", name=name
+        )
 
     def update_state(self, total, count):
         self._add(total, self.total, self.total_excess)
@@ -95,7 +101,7 @@ class TokensPerSecond(keras.callbacks.Callback):
         self._tokens = self._last_count = 0.0
 
     def _measure(self, logs):
-        count = float(self.counter.count)
+        count = float(ops.convert_to_numpy(self.counter.count))
         if self._start_secs is None:
             self._start_secs = time.perf_counter()
         else:

@@ -21,7 +21,7 @@ TINY = (
     "model.num_heads=2",
     "model.pointer_hidden_dims=[4, 4]",
     "tokenizer.trained_vocabulary_size=400",
-    "training.warmup_steps=0",
+    "training.learning_rate.warmup_steps=0",
     "training.phases=[{name: all, steps: 2}]",
     "generation.max_new_tokens=5",
 )

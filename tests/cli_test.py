@@ -16,7 +16,15 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept:DeprecationWarning"
 )
 ROOT = pathlib.Path(__file__).parents[1]
-VERBS = ("demo", "train", "evaluate", "generate", "export", "prepare")
+VERBS = (
+    "demo",
+    "train",
+    "evaluate",
+    "generate",
+    "export",
+    "prepare",
+    "plot",
+)
 WORDS = ("the cat saw the dog", "the dog saw the cat", "a bird saw them all")
 TINY = """
 model: {num_heads: 2, hidden_dim: 16, max_sequence_length: 32,
@@ -24,7 +32,7 @@ model: {num_heads: 2, hidden_dim: 16, max_sequence_length: 32,
 tokenizer: {trained_vocabulary_size: 270}
 data: {train: "%s", sequence_length: 16, batch_size: 4, document: line,
        validation_fraction: 0.2}
-training: {learning_rate_start: 1e-2, validation_steps: 2,
+training: {learning_rate: {start: 1e-2}, validation_steps: 2,
            phases: [{name: all, steps: 4}]}
 generation: {max_new_tokens: 8, temperature: 0}
 """
@@ -197,6 +205,48 @@ def test_prepare(text, trained, tmp_path, capsys):
     assert figures[0] == figures[1]
 
 
+def test_plot_draws_a_run(tmp_path, capsys):
+    """From its history alone, also while its last line is being written."""
+    from matplotlib import image
+
+    losses = dict.fromkeys(("language_model", "generator", "pointer", "gate"))
+    lines = []
+    for step in (10, 20, 30):
+        record = {"phase": "all", "step": step, "learning_rate": 1e-3 / step}
+        record |= {f"{name}_loss": 10 / step for name in losses}
+        lines.append(json.dumps(record))
+    record = {"phase": "all", "step": 30, "val_loss": 1.0}
+    record |= {f"val_{name}_loss": 0.5 for name in losses}
+    history = "\n".join([*lines, json.dumps(record), '{"phase": "al'])
+    (tmp_path / "history.jsonl").write_text(history, encoding="utf-8")
+    for options, path in (
+        ((), tmp_path / "curves.png"),
+        (("--output", tmp_path / "other.png"), tmp_path / "other.png"),
+    ):
+        assert run("plot", "--workdir", tmp_path, *options) == 0
+        assert capsys.readouterr().out == f"The picture is {path}.\n"
+        assert image.imread(path).std() > 0.05
+
+
+def test_plot_draws_the_learning_rate_of_a_config(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    command = ("plot", "--config", "base")
+    assert run(*command) == 0
+    uncounted, picture = capsys.readouterr().out.splitlines()
+    assert uncounted == (
+        "Drawn without the decay by epochs, as the text is not counted here: "
+        "training.learning_rate.steps_per_epoch is null."
+    )
+    assert picture == "The picture is schedule.png."
+    key = "training.learning_rate.steps_per_epoch=100"
+    assert run(*command, "--set", key, "--output", "counted.png") == 0
+    assert capsys.readouterr().out == "The picture is counted.png.\n"
+    pictures = [tmp_path / name for name in ("schedule.png", "counted.png")]
+    assert pictures[0].read_bytes() != pictures[1].read_bytes()
+
+
 # What does not: usage.
 
 
@@ -242,6 +292,36 @@ def test_a_verb_is_required(fails):
             "argument --document: invalid choice: 'z'",
         ),
         (
+            ("plot",),
+            "one of the arguments --workdir --config is required",
+        ),
+        (
+            ("plot", "--workdir", ".", "--config", "base"),
+            "argument --config: not allowed with argument --workdir",
+        ),
+        (
+            ("plot", "--workdir", ".", "--set", "data.batch_size=4"),
+            "--set changes a config, and needs --config. Received: --workdir "
+            ". --set data.batch_size=4",
+        ),
+        (
+            ("plot", "--workdir", "."),
+            "A run must have measured steps before they can be drawn. "
+            "Received: --workdir ., where history.jsonl has none.",
+        ),
+        (
+            ("plot", "--config", "base", "--output", "rate.pdf"),
+            "argument --output: rate.pdf must end in .png",
+        ),
+        (
+            ("plot", "--config", "base", "--output", "absent/rate.png"),
+            "argument --output: absent/rate.png cannot be a file",
+        ),
+        (
+            ("plot", "--config", "base", "--set", "training.seeed=1"),
+            "training has no key 'seeed'; did you mean seed?",
+        ),
+        (
             ("demo", "--json", "absent/figures.json"),
             "argument --json: absent/figures.json cannot be a file",
         ),
@@ -265,7 +345,6 @@ def test_wrong_usage(fails, arguments, message, tmp_path, monkeypatch):
             "data.sequence_length=64",
             "data.sequence_length must be at most model.max_sequence_length.",
         ),
-        ("model.max_parameters=9", "must not have more than max_parameters"),
         ("data.train=absent", "absent"),
         ("tokenizer=x", "An override must read section.key=value."),
     ],
@@ -278,6 +357,24 @@ def test_train_refuses_a_config(fails, config, tmp_path, override, message):
     )
     assert message in line
     assert not folder.exists()
+
+
+def test_train_refuses_a_model_that_is_too_large(config, tmp_path, capsys):
+    """All lines of the message are written: the table and the advice."""
+    code = run(
+        *("train", "--config", config, "--workdir", tmp_path / "run"),
+        *("--set", "model.max_parameters=9"),
+    )
+    assert code == 2
+    first, *table, advice = capsys.readouterr().err.splitlines()
+    assert first.startswith(
+        "gpt3-keras train: error: The model must not have more than "
+        "max_parameters weights. Received: "
+    )
+    assert table[0].split() == ["part", "weights", "share"]
+    assert table[-1].split()[0] == "total"
+    assert advice.startswith("No smaller num_layers, hidden_dim, ")
+    assert not (tmp_path / "run").exists()
 
 
 # Text.
@@ -475,6 +572,23 @@ def test_what_a_layer_or_a_dataset_raised_is_found():
     wrapped = "in user code\nValueError: Text must be UTF-8.\nTraceback ..."
     assert cli._line(ValueError(wrapped)) == "Text must be UTF-8."
     assert cli._line(MemoryError()) == "MemoryError"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            ValueError("It must fit. Received: x=1.\n  a  1\nUse 2."),
+            "It must fit. Received: x=1.\n  a  1\nUse 2.",
+        ),
+        (ValueError("It must fit.\nReceived: x=1."), "It must fit."),
+        (OSError("It must fit. Received: x=1.\nMore."), "It must fit. Rec"),
+    ],
+)
+def test_all_lines_of_a_table_are_a_message(error, message):
+    shown = cli._message(error)
+    assert shown.startswith(message)
+    assert ("\n" in shown) == ("\n" in message)
 
 
 def test_a_bug_is_not_called_bad_input(trained, monkeypatch):

@@ -53,8 +53,9 @@ def test_base_has_the_article_s_sizes():
     assert config.model.num_heads == 8
     assert config.model.num_layers == 1
     assert config.model.pointer_hidden_dims == [64, 768]
-    assert config.training.learning_rate_start == 1e-4
-    assert config.training.learning_rate_end == 5e-5
+    rate = config.training.learning_rate
+    assert (rate.start, rate.end) == (1e-4, 5e-5)
+    assert (rate.epoch_decay, rate.decay_epochs) == (0.99, 10)
     names = [phase.name for phase in config.training.phases]
     assert names == ["encoder", "pointer", "all"]
 
@@ -75,7 +76,7 @@ def test_saving_and_loading_gives_the_same(tmp_path):
         [
             "model.rnn=lstm",
             "data.train=[books, letters/*.txt]",
-            "training.learning_rate_start=3e-3",
+            "training.learning_rate.start=3e-3",
             "training.phases.1.steps=7",
             "tokenizer.trained_vocabulary_size=300",
         ],
@@ -95,8 +96,52 @@ def test_defaults_fill_what_is_left_out(tmp_path):
 
 
 def test_a_number_in_scientific_notation_is_a_number(tmp_path):
-    path = write(tmp_path, "training: {learning_rate_start: 1e-3}\n")
-    assert configs.load_config(path).training.learning_rate_start == 1e-3
+    path = write(tmp_path, "training: {learning_rate: {start: 1e-3}}\n")
+    assert configs.load_config(path).training.learning_rate.start == 1e-3
+
+
+@pytest.mark.parametrize("word", ["off", "'off'"])
+def test_off_is_a_text(tmp_path, word):
+    """As are `on`, `yes` and `no`: YAML 1.1 would make truth values of them."""
+    path = write(tmp_path, f"runtime: {{strategy: {word}}}\n")
+    assert configs.load_config(path).runtime.strategy == "off"
+    override = f"runtime.strategy={word}"
+    config = configs.load_config("base", [override])
+    assert config.runtime.strategy == "off"
+    configs.save_config(config, path)
+    assert configs.load_config(path) == config
+    for other in ("on", "yes", "No", "n"):
+        assert configs._parse(other, "a test") == other
+    for truth in ("true", "True", "false", "FALSE"):
+        assert configs._parse(truth, "a test") is (truth[0] in "tT")
+
+
+def test_what_nobody_asks_for_is_null(tmp_path):
+    text = (
+        "training: {learning_rate: {steps_per_epoch: null}, "
+        "clipping: {value: null, norm: 0.5}, validation_steps: null, "
+        "early_stopping: {patience: null}, trainable_layers: null}\n"
+        "runtime: {num_devices: null, steps_per_execution: 5}\n"
+    )
+    config = configs.load_config(write(tmp_path, text))
+    assert config.training.clipping.norm == 0.5
+    assert config.training.validation_steps is None
+    one = "runtime: {num_devices: 1}\n"
+    assert configs.load_config(write(tmp_path, one)).runtime.num_devices == 1
+
+
+def test_a_cluster_is_described(tmp_path):
+    text = (
+        "runtime: {strategy: multi_worker_mirrored, "
+        "worker_hosts: ['a:1', 'b:1'], task_index: 1}\n"
+    )
+    runtime = configs.load_config(write(tmp_path, text)).runtime
+    assert runtime.worker_hosts == ["a:1", "b:1"]
+
+
+def test_steps_are_those_of_all_phases():
+    training = configs.load_config("base").training
+    assert training.num_steps == 10_000 + 5_000 + 35_000
 
 
 def test_a_phase_may_weigh_the_losses_its_own_way():
@@ -196,20 +241,220 @@ def test_a_phase_may_weigh_the_losses_its_own_way():
             "loss_weights.language_model=0.0, ",
         ),
         (
-            "training: {warmup_steps: 1000}",
+            "training: {learning_rate: {warmup_steps: 1000}}",
             "warmup_steps must be less than the steps of all phases. "
-            "Received: training.warmup_steps=1000, steps=1000.",
+            "Received: training.learning_rate.warmup_steps=1000, "
+            "steps=1000.",
         ),
         (
-            "training: {learning_rate_end: 1e-2}",
-            "learning_rate_end must be at most learning_rate_start. "
-            "Received: training.learning_rate_end=0.01, "
-            "training.learning_rate_start=0.0001.",
+            "training: {learning_rate: {end: 1e-2}}",
+            "end must be at most start. Received: "
+            "training.learning_rate.end=0.01, "
+            "training.learning_rate.start=0.0001.",
         ),
         (
-            "training: {learning_rate_start: 0, learning_rate_end: 0}",
-            "learning_rate_start must be positive. "
-            "Received: training.learning_rate_start=0.0.",
+            "training: {learning_rate: {start: 0, end: 0}}",
+            "start must be positive. Received: "
+            "training.learning_rate.start=0.0.",
+        ),
+        (
+            "training: {learning_rate: {end: -1}}",
+            "end must be at least 0. Received: "
+            "training.learning_rate.end=-1.0.",
+        ),
+        (
+            "training: {learning_rate: {warmup_steps: -1}}",
+            "warmup_steps must be at least 0. Received: "
+            "training.learning_rate.warmup_steps=-1.",
+        ),
+        (
+            "training: {learning_rate: {epoch_decay: 0}}",
+            "epoch_decay must be in (0, 1]. Received: "
+            "training.learning_rate.epoch_decay=0.0.",
+        ),
+        (
+            "training: {learning_rate: {epoch_decay: 1.1}}",
+            "epoch_decay must be in (0, 1]. Received: "
+            "training.learning_rate.epoch_decay=1.1.",
+        ),
+        (
+            "training: {learning_rate: {decay_epochs: 0}}",
+            "decay_epochs must be positive. Received: "
+            "training.learning_rate.decay_epochs=0.",
+        ),
+        (
+            "training: {learning_rate: {steps_per_epoch: 0}}",
+            "steps_per_epoch must be positive. Received: "
+            "training.learning_rate.steps_per_epoch=0.",
+        ),
+        (
+            "training: {learning_rate: {noise_probability: 2}}",
+            "noise_probability must be in [0, 1]. Received: "
+            "training.learning_rate.noise_probability=2.0.",
+        ),
+        (
+            "training: {learning_rate: {noise_scale: -1}}",
+            "noise_scale must be at least 0. Received: "
+            "training.learning_rate.noise_scale=-1.0.",
+        ),
+        (
+            "training: {learning_rate: 1e-3}",
+            "training.learning_rate must be a section of keys. Received: "
+            "training.learning_rate=0.001.",
+        ),
+        (
+            "training: {learning_rate_start: 1e-3}",
+            "training has no key 'learning_rate_start'; did you mean "
+            "learning_rate?",
+        ),
+        (
+            "training: {clipping: {value: 0}}",
+            "value must be positive. Received: training.clipping.value=0.0.",
+        ),
+        (
+            "training: {clipping: {norm: 0}}",
+            "norm must be positive. Received: training.clipping.norm=0.0.",
+        ),
+        (
+            "training: {clipping: {global_norm: 0}}",
+            "global_norm must be positive. Received: "
+            "training.clipping.global_norm=0.0.",
+        ),
+        (
+            "training: {clipping: {value: 1, global_norm: 2}}",
+            "only one kind of clipping may be set. Received: "
+            "training.clipping.value=1.0, "
+            "training.clipping.global_norm=2.0.",
+        ),
+        (
+            "training: {early_stopping: {patience: 0}}",
+            "patience must be positive. Received: "
+            "training.early_stopping.patience=0.",
+        ),
+        (
+            "training: {early_stopping: {min_delta: -1}}",
+            "min_delta must be at least 0. Received: "
+            "training.early_stopping.min_delta=-1.0.",
+        ),
+        (
+            "training: {precision: half}",
+            "precision must be one of auto, float32, mixed_bfloat16, "
+            "mixed_float16. Received: training.precision='half'.",
+        ),
+        (
+            "training: {weight_decay: -1}",
+            "weight_decay must be at least 0. Received: "
+            "training.weight_decay=-1.0.",
+        ),
+        (
+            "training: {micro_batches: 0}",
+            "micro_batches must be at least 1. Received: "
+            "training.micro_batches=0.",
+        ),
+        (
+            "training: {checkpoint_steps: 0}",
+            "checkpoint_steps must be at least 1. Received: "
+            "training.checkpoint_steps=0.",
+        ),
+        (
+            "training: {keep_checkpoints: 0}",
+            "keep_checkpoints must be at least 1. Received: "
+            "training.keep_checkpoints=0.",
+        ),
+        (
+            "training: {validation_steps: 0}",
+            "validation_steps must be positive. Received: "
+            "training.validation_steps=0.",
+        ),
+        (
+            "training: {trainable_layers: 0}",
+            "trainable_layers must be positive. Received: "
+            "training.trainable_layers=0.",
+        ),
+        (
+            "training: {seed: -1}",
+            "seed must be at least 0 and below 2**31. Received: "
+            "training.seed=-1.",
+        ),
+        (
+            "training: {phases: [{name: ''}]}",
+            "name must not be empty. Received: training.phases.name=''.",
+        ),
+        (
+            "training: {phases: [{trainable: []}]}",
+            "trainable must name some of embeddings, encoder, pointer, "
+            "generator. Received: training.phases.name='all', "
+            "training.phases.trainable=[].",
+        ),
+        (
+            "training: {trainable_layers: 2}",
+            "training.trainable_layers must be at most model.num_layers. "
+            "Received: training.trainable_layers=2, model.num_layers=1.",
+        ),
+        (
+            "runtime: {strategy: many}",
+            "strategy must be one of off, mirrored, "
+            "multi_worker_mirrored, tpu. Received: "
+            "runtime.strategy='many'.",
+        ),
+        (
+            "runtime: {strategy: true}",
+            "runtime.strategy must be text. Received: runtime.strategy=True.",
+        ),
+        (
+            "runtime: {num_devices: 0, strategy: mirrored}",
+            "num_devices must be positive. Received: runtime.num_devices=0.",
+        ),
+        (
+            "runtime: {num_devices: 2}",
+            "more than one device needs a strategy. Received: "
+            "runtime.num_devices=2, runtime.strategy='off'.",
+        ),
+        (
+            "runtime: {steps_per_execution: 0}",
+            "steps_per_execution must be at least 1. Received: "
+            "runtime.steps_per_execution=0.",
+        ),
+        (
+            "runtime: {task_index: 1}",
+            "task_index must be the place of one of worker_hosts. "
+            "Received: runtime.task_index=1, runtime.worker_hosts=[].",
+        ),
+        (
+            "runtime: {strategy: multi_worker_mirrored, worker_hosts: "
+            "['a:1', 'b:1'], task_index: 2}",
+            "task_index must be the place of one of worker_hosts. "
+            "Received: runtime.task_index=2, "
+            "runtime.worker_hosts=['a:1', 'b:1'].",
+        ),
+        (
+            "runtime: {worker_hosts: ['a:1']}",
+            "worker_hosts needs the strategy multi_worker_mirrored. "
+            "Received: runtime.worker_hosts=['a:1'], "
+            "runtime.strategy='off'.",
+        ),
+        (
+            "runtime: {steps_per_execution: 3}\ntraining: "
+            "{validation_steps: 100}",
+            "runtime.steps_per_execution must divide "
+            "training.validation_steps. Received: "
+            "runtime.steps_per_execution=3, "
+            "training.validation_steps=100.",
+        ),
+        (
+            "runtime: {steps_per_execution: 3}\ntraining: "
+            "{validation_steps: null}",
+            "runtime.steps_per_execution must divide "
+            "training.checkpoint_steps. Received: "
+            "runtime.steps_per_execution=3, "
+            "training.checkpoint_steps=500.",
+        ),
+        (
+            "runtime: {steps_per_execution: 50}\ntraining: {phases: "
+            "[{steps: 100}, {name: b, steps: 70}]}",
+            "runtime.steps_per_execution must divide "
+            "training.phases.1.steps. Received: "
+            "runtime.steps_per_execution=50, training.phases.1.steps=70.",
         ),
         (
             "model: {num_heads: 3}",

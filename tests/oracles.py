@@ -2,7 +2,7 @@
 
 Written to be read beside the papers, not to be fast, and apart from the
 package: nothing here imports it. `kernel` and `bias` stand side by side as a
-pair wherever a dense layer is meant.
+pair wherever a dense layer is meant; that of the keys is its kernel alone.
 """
 
 import math
@@ -57,7 +57,7 @@ def attention(states, memory, readable, weights, num_heads):
     """Vaswani et al. 2017, eq. 1 and section 3.2.2, a query at a time."""
     head_dim = states.shape[-1] // num_heads
     queries = dense(states, weights["query"])
-    keys = dense(memory, weights["key"])
+    keys = memory @ weights["key"]
     values = dense(memory, weights["value"])
     read = np.zeros_like(queries)
     for b, t in np.ndindex(states.shape[:2]):
@@ -118,7 +118,7 @@ def pointer(states, padding_mask, weights):
         for j in np.flatnonzero(readable[b, t]):
             before = states[b, j - 1] if j else np.zeros(size)
             mixed = share * before + (1.0 - share) * states[b, j]
-            score = query @ dense(mixed, weights["key"]) / math.sqrt(size)
+            score = query @ (mixed @ weights["key"]) / math.sqrt(size)
             scores[b, t, j] = score + weights["position_bias"][t, j]
         context = softmax(scores[b, t]) @ states[b]
         x = np.concatenate([states[b, t], context])
@@ -156,10 +156,16 @@ def weights_of(layer):
     return tuple(np.asarray(w, "float64") for w in layer.get_weights())
 
 
+def kernel_of(layer):
+    """The kernel of a dense layer that has no bias, float64."""
+    (kernel,) = layer.get_weights()
+    return np.asarray(kernel, "float64")
+
+
 def attention_weights(layer):
     return {
         "query": weights_of(layer.query_dense),
-        "key": weights_of(layer.key_dense),
+        "key": kernel_of(layer.key_dense),
         "value": weights_of(layer.value_dense),
         "output": weights_of(layer.output_dense),
     }

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from gpt3_keras import cli
+from gpt3_keras import cli_arguments
 
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 
@@ -41,7 +41,7 @@ def test_shell_blocks_name_verbs_and_options_that_exist(tmp_path, monkeypatch):
     assert verbs == ["prepare", "train", "evaluate", "generate", "export"]
     for words in commands:
         assert words[0] == "gpt3-keras"
-        cli._parser().parse_args(words[1:])
+        cli_arguments.parser().parse_args(words[1:])
 
 
 def test_figures_have_been_filled_in():

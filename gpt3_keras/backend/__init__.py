@@ -8,20 +8,30 @@ if keras.backend.backend() != "tensorflow":
         f"KERAS_BACKEND={keras.backend.backend()!r}."
     )
 
+from gpt3_keras.backend.errors import NotFiniteError
+from gpt3_keras.backend.errors import WorkerLostError
 from gpt3_keras.backend.tensorflow import compiled
 from gpt3_keras.backend.tensorflow import mixture_loss
 from gpt3_keras.backend.tensorflow import stateless_uniform
 from gpt3_keras.backend.tensorflow import target_log_probs
-from gpt3_keras.backend.tensorflow import train_step
 from gpt3_keras.backend.tensorflow_recurrence import gru
 from gpt3_keras.backend.tensorflow_recurrence import lstm
+from gpt3_keras.backend.tensorflow_steps import build_optimizer
+from gpt3_keras.backend.tensorflow_steps import step_function
+from gpt3_keras.backend.tensorflow_training import test_step
+from gpt3_keras.backend.tensorflow_training import train_step
 
 __all__ = [
+    "NotFiniteError",
+    "WorkerLostError",
+    "build_optimizer",
     "compiled",
     "gru",
     "lstm",
     "mixture_loss",
     "stateless_uniform",
+    "step_function",
     "target_log_probs",
+    "test_step",
     "train_step",
 ]

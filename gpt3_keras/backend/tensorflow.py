@@ -1,4 +1,4 @@
-"""TensorFlow kernels: the vocabulary head and the train step.
+"""TensorFlow kernels: the vocabulary head.
 
 The head carries its hand-written gradient. Shapes follow the legend of
 `functional.py`, with N for tokens (B times T) and C for those of one chunk.
@@ -10,18 +10,23 @@ import tensorflow as tf
 # 103 MB; smaller chunks leave the matrix products too small to run at speed.
 CHUNK_TOKENS = 512
 
+# Probabilities over their softmax's sum are too small for float16; times this
+# power of two they are not, and in the wider types it changes no digit.
+_GAIN = 1024.0
+
 
 def target_log_probs(states, output_kernel, targets):
     """log softmax(states . output_kernel^T) at the targets, chunk by chunk.
 
     Args:
         states: float (N, D).
-        output_kernel: float (V, D).
+        output_kernel: float (V, D), used in the dtype of the states.
         targets: int (N,).
 
     Returns:
         float32 (N,).
     """
+    output_kernel = tf.cast(output_kernel, states.dtype)
 
     def body(chunk, carry):
         states_CD, targets_C = chunk
@@ -35,7 +40,14 @@ def target_log_probs(states, output_kernel, targets):
 
 
 def mixture_loss(
-    states, output_kernel, targets, log_generate, log_copy, weights, terms
+    states,
+    output_kernel,
+    targets,
+    log_generate,
+    log_copy,
+    weights,
+    terms,
+    learns=(True, True),
 ):
     """The weighted sum of mixture and generator cross entropies over tokens.
 
@@ -45,41 +57,57 @@ def mixture_loss(
 
     Args:
         states: float (N, D), the generator's states.
-        output_kernel: float (V, D).
+        output_kernel: float (V, D), used in the dtype of the states.
         targets: int (N,).
         log_generate: float32 (N,), log g.
         log_copy: float32 (N,), log (1 - g) + log P_copy(target).
         weights: float32 (N,), 0 where a target does not count.
-        terms: pair of floats, the weights of the two cross entropies.
+        terms: pair of floats, the weights of the two cross entropies. The
+            mixture's being 0, the gate and the pointer have no gradient.
+        learns: pair of bools, whether the states and the output matrix want
+            a gradient. What nobody wants is not computed.
 
     Returns:
         The sum, a float32 scalar, and log P_gen(target), float32 (N,); the
         gradient is that of the sum alone.
     """
+    # A variable would be one of `custom_gradient`'s own, when run eagerly.
+    output_kernel = tf.convert_to_tensor(output_kernel)
+    if not learns[0]:
+        states = tf.stop_gradient(states)
+    if not learns[1]:
+        output_kernel = tf.stop_gradient(output_kernel)
+    if not terms[0]:
+        log_generate = tf.stop_gradient(log_generate)
+        log_copy = tf.stop_gradient(log_copy)
 
     @tf.custom_gradient
     def fused(states, output_kernel, log_generate, log_copy):
+        kernel = tf.cast(output_kernel, states.dtype)
         inputs = [states, targets, log_generate, log_copy, weights]
+        # Where the output matrix does not learn, a number stands for it; its
+        # gradient then goes nowhere.
+        shape = output_kernel.shape if learns[1] else []
+        zeros = fresh_zeros(shape, output_kernel.dtype, targets)
         (d_kernel, total), per_token = _over_chunks(
             lambda chunk, carry: _mixture_chunk(
-                chunk, carry, output_kernel, terms
+                chunk, carry, kernel, terms, learns
             ),
             inputs,
-            (tf.zeros_like(output_kernel), tf.zeros([], "float32")),
+            (zeros, tf.zeros([], "float32")),
             ["float32", "float32", states.dtype, "float32", "float32"],
         )
         log_probs_N, pull_N, d_states_ND, d_generate_N, d_copy_N = per_token
-        d_kernel = tf.tensor_scatter_nd_sub(
-            d_kernel,
-            targets[:, None],
-            tf.cast(pull_N[:, None], states.dtype) * states,
-        )
+        if learns[1]:
+            pulled_ND = tf.cast(states, "float32") * _GAIN * pull_N[:, None]
+            d_kernel = tf.tensor_scatter_nd_sub(
+                d_kernel, targets[:, None], tf.cast(pulled_ND, d_kernel.dtype)
+            )
 
         def gradient(upstream, _):
-            scale = tf.cast(upstream, states.dtype)
             return (
-                scale * d_states_ND,
-                scale * d_kernel,
+                tf.cast(upstream, states.dtype) * d_states_ND,
+                tf.cast(upstream / _GAIN, d_kernel.dtype) * d_kernel,
                 upstream * d_generate_N,
                 upstream * d_copy_N,
             )
@@ -90,8 +118,11 @@ def mixture_loss(
     return total, tf.stop_gradient(log_probs_N)
 
 
-def _mixture_chunk(chunk, carry, output_kernel, terms):
-    """Loss and gradients of one chunk of tokens; see `mixture_loss`."""
+def _mixture_chunk(chunk, carry, output_kernel, terms, learns):
+    """Loss and gradients of one chunk of tokens; see `mixture_loss`.
+
+    The output matrix' gradient in the carry is `_GAIN` times too large.
+    """
     states_CD, targets_C, log_generate_C, log_copy_C, weights_C = chunk
     d_kernel_VD, total = carry
     exps_CV, max_C, logits_C = _exp_logits(states_CD, output_kernel, targets_C)
@@ -109,12 +140,20 @@ def _mixture_chunk(chunk, carry, output_kernel, terms):
     d_generate_C = -weights_C * terms[0] * posterior_C
     d_copy_C = -weights_C * terms[0] * (1.0 - posterior_C)
     pull_C = weights_C * terms[1] - d_generate_C
-    pull_C1 = tf.cast(pull_C[:, None], states_CD.dtype)
-    scaled_C1 = tf.cast((pull_C / sum_C)[:, None], states_CD.dtype)
-    exps_CV = tf.cast(exps_CV, states_CD.dtype)
-    d_states_CD = scaled_C1 * tf.matmul(exps_CV, output_kernel)
-    d_states_CD -= pull_C1 * tf.gather(output_kernel, targets_C)
-    d_kernel_VD += tf.matmul(exps_CV, scaled_C1 * states_CD, transpose_a=True)
+    dtype = states_CD.dtype
+    scaled_C1 = (pull_C / sum_C)[:, None]
+    exps_CV = tf.cast(exps_CV, dtype)
+    d_states_CD = tf.zeros_like(states_CD)
+    if learns[0]:
+        expected_CD = tf.cast(tf.matmul(exps_CV, output_kernel), "float32")
+        target_CD = tf.cast(tf.gather(output_kernel, targets_C), "float32")
+        d_states_CD = tf.cast(
+            scaled_C1 * expected_CD - pull_C[:, None] * target_CD, dtype
+        )
+    if learns[1]:
+        scaled_CD = tf.cast(_GAIN * scaled_C1, dtype) * states_CD
+        product_VD = tf.matmul(exps_CV, scaled_CD, transpose_a=True)
+        d_kernel_VD += tf.cast(product_VD, d_kernel_VD.dtype)
     outputs = (log_probs_C, pull_C, d_states_CD, d_generate_C, d_copy_C)
     return (d_kernel_VD, total), outputs
 
@@ -168,6 +207,20 @@ def _over_chunks(body, inputs, carry, output_dtypes):
     return carry, [join(sink) for sink in sinks]
 
 
+def fresh_zeros(shape, dtype, witness):
+    """Zeros that a loop may add to in place.
+
+    Of plain zeros TensorFlow makes a constant, which lives as long as the
+    graph does, beside the sum.
+
+    Args:
+        shape, dtype: of the result.
+        witness: an int tensor that is not known before the graph runs.
+    """
+    zero = tf.math.is_nan(tf.cast(tf.reduce_max(witness), "float32"))
+    return tf.fill(shape, tf.cast(zero, dtype))
+
+
 def compiled(function):
     """`function` of tensors as one graph, traced once for each structure."""
     return tf.function(function, reduce_retracing=True)
@@ -184,34 +237,3 @@ def stateless_uniform(shape, seed, counter):
     """
     key = tf.stack([tf.cast(seed, "int32"), tf.cast(counter, "int32")])
     return tf.random.stateless_uniform(shape, key, alg="philox")
-
-
-def train_step(model, x, y, sample_weight):
-    """One update from one batch.
-
-    Sums of losses and of their gradients over the batch, one division by the
-    number of target tokens, one update.
-
-    Args:
-        model: a `GPT3CausalLM`.
-        x, y, sample_weight: the batch, as `data/batch.py` defines it.
-
-    Returns:
-        The losses of the batch, as `GPT3CausalLM.compute_losses` gives them.
-    """
-    with tf.GradientTape() as tape:
-        losses = model.compute_losses(x, y, sample_weight, training=True)
-    variables = model.trainable_variables
-    gradients = tape.gradient(losses["objective"], variables)
-    num_targets = tf.maximum(losses["num_targets"], 1.0)
-    gradients = [_divide(g, num_targets) for g in gradients]
-    model.optimizer.apply(gradients, variables)
-    return losses
-
-
-def _divide(gradient, count):
-    """`gradient / count`, dense or sparse; None where nothing flowed."""
-    if gradient is None:
-        return None
-    gradient = tf.convert_to_tensor(gradient)
-    return gradient / tf.cast(count, gradient.dtype)

@@ -25,6 +25,7 @@ def text_dataset(
     seed=0,
     shuffle_buffer=1024,
     num_epochs=1,
+    first_row=0,
 ):
     """Batches of training data from text, or from prepared text.
 
@@ -57,6 +58,10 @@ def text_dataset(
         shuffle_buffer: int, rows among which the next is drawn; 0 leaves
             files and rows in order.
         num_epochs: int, how often to go through the text; None: forever.
+        first_row: int, how many rows of all these epochs are left out at the
+            start: where a run goes on that has been interrupted. Epochs that
+            it lies beyond are not read, but for the first one of raw text,
+            to learn how many rows there are.
 
     Returns:
         A `tf.data.Dataset` of the triple that `batch` describes.
@@ -72,9 +77,10 @@ def text_dataset(
         ("batch_size", batch_size, 1),
         ("shuffle_buffer", shuffle_buffer, 0),
         ("num_epochs", 1 if num_epochs is None else num_epochs, 1),
+        ("first_row", first_row, 0),
     ):
         _check_count(name, value, least)
-    corpus = _open_corpus(source, tokenizer, document)
+    corpus = open_corpus(source, tokenizer, document)
     chosen = split_corpus(corpus, split, validation_fraction, seed)
     if split == "validation":
         shuffle_buffer = 0
@@ -98,11 +104,40 @@ def text_dataset(
     if num_targets is not None:
         num_rows = packing.num_rows(num_targets, sequence_length)
     return _as_dataset(
-        rows, num_rows, make_batch, sequence_length, batch_size, num_epochs
+        _Epochs(rows, num_rows, num_epochs, first_row),
+        make_batch,
+        batch.element_spec(
+            sequence_length, batch_size if num_epochs is None else None
+        ),
+        batch_size,
     )
 
 
-def _open_corpus(source, tokenizer, document):
+def count_rows(
+    source,
+    tokenizer,
+    *,
+    sequence_length,
+    split="train",
+    document="file",
+    validation_fraction=0.1,
+    seed=0,
+):
+    """How many rows an epoch of `text_dataset` has; arguments as there.
+
+    Prepared text knows it; other text is tokenised to find out.
+    """
+    corpus = open_corpus(source, tokenizer, document)
+    chosen = split_corpus(corpus, split, validation_fraction, seed)
+    num_targets = corpus.num_targets(chosen)
+    if num_targets is None:
+        pieces = corpus.pieces(range(len(corpus.keys)), chosen)
+        stream = packing.token_stream(pieces, tokenizer.end_token_id)
+        num_targets = sum(map(len, stream)) - 1
+    return packing.num_rows(num_targets, sequence_length)
+
+
+def open_corpus(source, tokenizer, document):
     if isinstance(source, list | tuple):
         if len(source) > 1 and any(map(manifest.is_prepared, source)):
             raise ValueError(
@@ -116,38 +151,73 @@ def _open_corpus(source, tokenizer, document):
     return TextCorpus(source, tokenizer, document)
 
 
-def _as_dataset(
-    rows, num_rows, make_batch, sequence_length, batch_size, num_epochs
-):
-    """The dataset of batches of the rows that `rows(epoch)` gives."""
-    passes = itertools.count()
+class _Epochs:
+    """The rows of all epochs, one after the other.
+
+    Args:
+        rows: function from an epoch to an iterable of its rows.
+        num_rows: int, of an epoch, or None where nobody knows.
+        num_epochs: int, or None for no end.
+        first_row: int, how many rows are left out at the start.
+    """
+
+    def __init__(self, rows, num_rows, num_epochs, first_row):
+        self.rows = rows
+        self.num_rows = num_rows
+        self.num_epochs = num_epochs
+        self.first_row = first_row
+        self.passes = itertools.count()
+
+    def num_batches(self, batch_size):
+        """How many batches come; None where nobody knows."""
+        if self.num_epochs is None:
+            return tf.data.INFINITE_CARDINALITY
+        if self.num_rows is None:
+            return None
+        num_rows = self.num_rows * self.num_epochs - self.first_row
+        return -(-max(num_rows, 0) // batch_size)
+
+    def __iter__(self):
+        """Yields the rows of one pass through the dataset."""
+        epoch, last, skipped = 0, None, self.first_row
+        if self.num_epochs is not None:
+            epoch = next(self.passes) * self.num_epochs
+            last = epoch + self.num_epochs
+            skipped = 0 if epoch else self.first_row
+        while last is None or epoch < last:
+            if self.num_rows is not None:
+                num_epochs, skipped = divmod(skipped, self.num_rows)
+                epoch += num_epochs
+                if last is not None and epoch >= last:
+                    return
+            num_rows = 0
+            for row in self.rows(epoch):
+                num_rows += 1
+                if num_rows > skipped:
+                    yield row
+            self.num_rows = num_rows
+            skipped = max(skipped - num_rows, 0)
+            epoch += 1
+
+
+def _as_dataset(epochs, make_batch, element_spec, batch_size):
+    """The dataset of batches of the rows that `epochs` gives."""
 
     def batches():
-        if num_epochs is None:
-            epochs = itertools.count()
-        else:
-            first = next(passes) * num_epochs
-            epochs = range(first, first + num_epochs)
-        all_rows = (row for epoch in epochs for row in rows(epoch))
-        while taken := list(itertools.islice(all_rows, batch_size)):
+        rows = iter(epochs)
+        while taken := list(itertools.islice(rows, batch_size)):
             yield make_batch(taken)
 
     dataset = tf.data.Dataset.from_generator(
-        batches,
-        output_signature=batch.element_spec(
-            sequence_length, batch_size if num_epochs is None else None
-        ),
+        batches, output_signature=element_spec
     )
-    if num_epochs is None or num_rows is not None:
+    num_batches = epochs.num_batches(batch_size)
+    if num_batches is not None:
         dataset = dataset.apply(
-            tf.data.experimental.assert_cardinality(
-                tf.data.INFINITE_CARDINALITY
-                if num_epochs is None
-                else -(-num_rows * num_epochs // batch_size)
-            )
+            tf.data.experimental.assert_cardinality(num_batches)
         )
     options = tf.data.Options()
-    # Nothing to share out by file: each worker takes every n-th batch.
+    # Nothing to share out by file: each worker takes its part of every batch.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )

@@ -11,6 +11,7 @@ _INK = "#22303c"
 _FAINT = "#d5dbe1"
 _COLORS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182")
 _HEAT = ("#f3f5f7", "#fbd9a8", "#ef8a5b", "#c2325f", "#3b0f4a")
+_MAX_STEPS = 1_000_000  # Of a longer run, every second or third is drawn.
 _CURVES = {
     "language_model_loss": "language model (mixture)",
     "generator_loss": "generator alone",
@@ -20,65 +21,150 @@ _CURVES = {
 
 
 def save_curves(history, path):
-    """Draws the losses and the learning rate of a run over its steps.
+    """Draws losses, learning rate and gradient norm of a run over its steps.
+
+    What no record has is left out.
 
     Args:
-        history: list of the records that `training.callbacks.StepMonitor`
-            makes.
+        history: list of the records that `training.callbacks` makes.
         path: of the PNG.
     """
-    windows = [record for record in history if "learning_rate" in record]
-    validations = [record for record in history if "val_loss" in record]
-    figure = Figure(figsize=(9, 8), dpi=120, layout="constrained")
-    upper, lower, rate = figure.subplots(
-        3, 1, sharex=True, height_ratios=(4, 3, 2)
-    )
-    groups = (upper, list(_CURVES)[:2]), (lower, list(_CURVES)[2:])
-    colors = dict(zip(_CURVES, _COLORS, strict=True))
-    for axes, names in groups:
-        for name in names:
-            _curve(axes, windows, validations, name, colors[name])
-        axes.legend(frameon=False, ncols=2, labelcolor=_INK)
+    norms = _points(history, "gradient_norm")[1]
+    heights = (4, 3, 2, 2) if np.any(norms > 0) else (4, 3, 2)
+    size = (9, 1.4 + 0.75 * sum(heights))
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    panels = figure.subplots(len(heights), sharex=True, height_ratios=heights)
+    upper, lower, *norm, rate = panels
+    homes = (upper, upper, lower, lower)
+    for axes, name, color in zip(homes, _CURVES, _COLORS, strict=True):
+        _curve(axes, history, name, color)
+    for axes in (upper, lower):
+        if axes.lines:
+            axes.legend(frameon=False, ncols=2, labelcolor=_INK)
     upper.set_ylabel("nats per token")
     lower.set_ylabel("loss per position")
-    steps = [record["step"] for record in windows]
-    rate.plot(steps, [r["learning_rate"] for r in windows], color=_INK)
-    rate.set_ylim(bottom=0)
-    rate.set_ylabel("learning rate")
-    rate.set_xlabel("step")
-    rate.yaxis.set_major_formatter(ticker.FormatStrFormatter("%.1e"))
-    for axes in (upper, lower, rate):
+    for axes in norm:
+        _line(axes, history, "gradient_norm", color=_INK, linewidth=1.0)
+        axes.set_yscale("log", nonpositive="mask")
+        axes.minorticks_off()
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_ylabel("gradient norm")
+    _line(rate, history, "learning_rate", color=_INK)
+    _scale_rate(rate)
+    last_steps = {record["phase"]: record["step"] for record in history}
+    for axes in panels:
         _clean(axes)
-        _mark_phases(axes, windows, name_them=axes is upper)
+        _mark_phases(axes, last_steps, name_them=axes is upper)
     figure.savefig(path)
 
 
-def _curve(axes, windows, validations, name, color):
+def save_schedule(schedule, phases, path, note=""):
+    """Draws the learning rate over all steps of a run.
+
+    A line is the rate without noise; dots are the steps that it disturbs, at
+    the rates that they will have.
+
+    Args:
+        schedule: a `schedules.CosineDecayWithNoise`.
+        phases: dict from each phase's name to its number of steps, in order.
+        path: of the PNG.
+        note: str, written above the picture.
+    """
+    every = max(1, schedule.decay_steps // _MAX_STEPS)
+    steps = np.arange(0, schedule.decay_steps, every)
+    rates = np.asarray(schedule(steps))
+    calm = np.asarray(schedule.without_noise()(steps))
+    figure = Figure(figsize=(9, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(steps, calm, color=_INK, linewidth=1.6, label="learning rate")
+    is_disturbed = rates != calm
+    if is_disturbed.any():
+        axes.scatter(
+            steps[is_disturbed],
+            rates[is_disturbed],
+            s=9,
+            color=_COLORS[1],
+            alpha=0.6,
+            linewidths=0,
+            label=f"with noise, {is_disturbed.mean():.1%} of the steps",
+        )
+        axes.legend(frameon=False, labelcolor=_INK)
+    _scale_rate(axes)
+    _clean(axes)
+    _mark_phases(
+        axes,
+        dict(zip(phases, itertools.accumulate(phases.values()), strict=True)),
+        name_them=True,
+    )
+    for text, side, weight in (
+        (f"Learning rate over {schedule.decay_steps:,} steps", "left", "bold"),
+        (note, "right", "normal"),
+    ):
+        axes.set_title(
+            text, loc=side, pad=24, color=_INK, fontweight=weight, fontsize=10
+        )
+    figure.savefig(path)
+
+
+def _scale_rate(axes):
+    """Rates from 0 on, written as in a config: 5e-5; thousands of steps."""
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("learning rate")
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter(lambda rate, _: _short(rate))
+
+
+def _short(rate):
+    """A rate as one writes it in a config.
+
+    >>> _short(0.0), _short(0.00025), _short(1e-4)
+    ('0', '2.5e-4', '1e-4')
+    """
+    mantissa, exponent = f"{rate:.3e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}" if rate else "0"
+
+
+def _points(history, name):
+    """Steps and values of the records that have a number of that name."""
+    points = [(r["step"], r[name]) for r in history if name in r]
+    points = np.array(points, float).reshape(-1, 2)
+    return points[np.isfinite(points[:, 1])].T
+
+
+def _line(axes, history, name, **style):
+    """A line through all points; a lone one is marked."""
+    steps, values = _points(history, name)
+    if len(steps):
+        marker = "." if len(steps) == 1 else ""
+        axes.plot(steps, values, **{"marker": marker, **style}, clip_on=False)
+
+
+def _curve(axes, history, name, color):
     """A loss in training as a line, in validation as dots."""
-    label = _CURVES[name]
-    steps = [record["step"] for record in windows]
-    axes.plot(steps, [r[name] for r in windows], color=color, label=label)
-    axes.plot(
-        [record["step"] for record in validations],
-        [record[f"val_{name}"] for record in validations],
+    _line(axes, history, name, color=color, label=_CURVES[name])
+    _line(
+        axes,
+        history,
+        f"val_{name}",
+        color=color,
         marker="o",
         linestyle="none",
-        color=color,
         markeredgecolor="white",
-        clip_on=False,
         zorder=3,
-        label=f"{label}, held out",
+        label=f"{_CURVES[name]}, held out",
     )
 
 
-def _mark_phases(axes, windows, name_them):
+def _mark_phases(axes, last_steps, name_them):
     """Shades every second phase and, on request, writes their names."""
-    phases = list(dict.fromkeys(record["phase"] for record in windows))
     start = 0
-    for i, phase in enumerate(phases):
-        end = max(r["step"] for r in windows if r["phase"] == phase)
+    for i, (phase, end) in enumerate(last_steps.items()):
         if i % 2:
-            axes.axvspan(start, end, color=_FAINT, alpha=0.35, linewidth=0)
+            axes.axvspan(
+                start, end, color=_FAINT, alpha=0.35, linewidth=0, zorder=0
+            )
         if name_them:
             axes.annotate(
                 phase,
@@ -90,7 +176,7 @@ def _mark_phases(axes, windows, name_them):
                 color=_INK,
             )
         start = end
-    axes.set_xlim(0, start)
+    axes.set_xlim(0, max(start, 1))
 
 
 def _clean(axes):
@@ -117,7 +203,7 @@ def save_pointer(attention, tokens, path):
         attention: dict of `"pointer_probs"`, float (T, T), and `"gate"`,
             float (T,), the probability of generating.
         tokens: T + 1 strings, the tokens and the one after them.
-        path: of the PNG.
+        path: of the PNG, or a binary file to write it to.
     """
     probs = np.asarray(attention["pointer_probs"])
     copied = 1 - np.asarray(attention["gate"])[:, None]

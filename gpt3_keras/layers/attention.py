@@ -15,6 +15,9 @@ class Attention(keras.layers.Layer):
     `call` does it all. Decoding calls its two halves: `project_memory` once
     for each new position, `attend` on the keys and values kept so far.
 
+    The keys have no bias: it would add the same number to all scores of a
+    query, and the softmax would take it away again.
+
     Args:
         num_heads: int. Divides `hidden_dim`.
         hidden_dim: int, the size of the states and of the result.
@@ -62,13 +65,14 @@ class Attention(keras.layers.Layer):
         self.head_dim = hidden_dim // num_heads
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.query_dense = self._dense("query")
-        self.key_dense = self._dense("key")
+        self.key_dense = self._dense("key", use_bias=False)
         self.value_dense = self._dense("value")
         self.output_dense = self._dense("output")
 
-    def _dense(self, name):
+    def _dense(self, name, use_bias=True):
         return keras.layers.Dense(
             self.hidden_dim,
+            use_bias=use_bias,
             kernel_initializer=keras.initializers.get(
                 keras.initializers.serialize(self.kernel_initializer)
             ),

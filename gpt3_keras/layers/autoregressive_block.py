@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from gpt3_keras import functional
+from gpt3_keras import functional_random
 from gpt3_keras.layers.attention import Attention
 from gpt3_keras.layers.recurrent import Recurrent
 
@@ -29,7 +30,8 @@ class AutoregressiveBlock(keras.layers.Layer):
         mask: bool (B, T, S), what each position may read.
         memory: float (B, S, D), what the keys and values read. Defaults to
             the block's own normalised states.
-        training: bool, dropout on.
+        dropout_keys: uint32 (B,), a key for each row, see
+            `functional_random.row_keys`; None for no dropout.
 
     Returns:
         float (B, T, D).
@@ -48,9 +50,6 @@ class AutoregressiveBlock(keras.layers.Layer):
         self.attention = Attention(
             num_heads, hidden_dim, dtype=policy, name="attention"
         )
-        self.attention_dropout = keras.layers.Dropout(
-            dropout, dtype=policy, name="attention_dropout"
-        )
         self.recurrent_norm = keras.layers.LayerNormalization(
             dtype=policy, name="recurrent_norm"
         )
@@ -59,9 +58,6 @@ class AutoregressiveBlock(keras.layers.Layer):
         )
         self.recurrent_dense = keras.layers.Dense(
             hidden_dim, dtype=policy, name="recurrent_dense"
-        )
-        self.recurrent_dropout = keras.layers.Dropout(
-            dropout, dtype=policy, name="recurrent_dropout"
         )
 
     def build(self, states_shape, mask_shape=None, memory_shape=None):
@@ -72,24 +68,29 @@ class AutoregressiveBlock(keras.layers.Layer):
         self.recurrent_dense.build(states_shape)
         self.built = True
 
-    def call(self, states, mask, memory=None, training=None):
-        return self.prefill(states, mask, memory, training)[0]
+    def call(self, states, mask, memory=None, dropout_keys=None):
+        return self.prefill(states, mask, memory, dropout_keys)[0]
 
-    def prefill(self, states, mask, memory=None, training=None):
+    def prefill(self, states, mask, memory=None, dropout_keys=None):
         """As `call`; also returns the cache that `decode` continues from."""
         normed = self.attention_norm(states)
         keys, values = self.attention.project_memory(
             normed if memory is None else memory
         )
         read = self.attention.attend(normed, keys, values, mask)
-        states = states + self.attention_dropout(read, training=training)
+        states = states + self._dropout(read, dropout_keys, 0)
         recurrent, rnn_memory = self.recurrent.prefill(
             self.recurrent_norm(states)
         )
-        states = states + self.recurrent_dropout(
-            self.recurrent_dense(recurrent), training=training
+        states = states + self._dropout(
+            self.recurrent_dense(recurrent), dropout_keys, 1
         )
         return states, {"keys": keys, "values": values, **rnn_memory}
+
+    def _dropout(self, branch, keys, number):
+        if keys is not None:
+            keys = functional_random.fold_in(keys, number)
+        return functional_random.dropout(branch, self.dropout, keys)
 
     def decode(self, states, cache, index, memory=None):
         """The block at position `index` alone.

@@ -3,6 +3,7 @@
 import keras
 
 from gpt3_keras import functional
+from gpt3_keras import functional_random
 from gpt3_keras.layers.autoregressive_block import AutoregressiveBlock
 
 
@@ -20,7 +21,7 @@ class Encoder(keras.layers.Layer):
         states: float (B, T, D), embedded tokens.
         padding_mask: bool (B, T), True at real tokens. Padding is on the
             right; what stands there changes nothing before it.
-        training: bool.
+        dropout_keys: uint32 (B,), or None for no dropout.
 
     Returns:
         float (B, T, D), the hidden states h; h_t sees positions up to t.
@@ -62,16 +63,19 @@ class Encoder(keras.layers.Layer):
         self.norm.build(states_shape)
         self.built = True
 
-    def call(self, states, padding_mask, training=None):
-        return self.prefill(states, padding_mask, training)[0]
+    def call(self, states, padding_mask, dropout_keys=None):
+        return self.prefill(states, padding_mask, dropout_keys)[0]
 
-    def prefill(self, states, padding_mask, training=None):
+    def prefill(self, states, padding_mask, dropout_keys=None):
         """As `call`; also returns a cache, one entry a block."""
         mask = functional.causal_mask(padding_mask)
         caches = {}
-        for block in self.blocks:
+        for i, block in enumerate(self.blocks):
+            keys = dropout_keys
+            if keys is not None:
+                keys = functional_random.fold_in(keys, i)
             states, caches[block.name] = block.prefill(
-                states, mask, training=training
+                states, mask, dropout_keys=keys
             )
         return self.norm(states), caches
 

@@ -21,7 +21,7 @@ class Generator(keras.layers.Layer):
         states: float (B, T, D), embedded tokens.
         encoder_states: float (B, T, D), h.
         padding_mask: bool (B, T), True at real tokens.
-        training: bool.
+        dropout_keys: uint32 (B,), or None for no dropout.
 
     Returns:
         float (B, T, D).
@@ -52,14 +52,16 @@ class Generator(keras.layers.Layer):
         self.norm.build(states_shape)
         self.built = True
 
-    def call(self, states, encoder_states, padding_mask, training=None):
-        return self.prefill(states, encoder_states, padding_mask, training)[0]
+    def call(self, states, encoder_states, padding_mask, dropout_keys=None):
+        return self.prefill(
+            states, encoder_states, padding_mask, dropout_keys
+        )[0]
 
-    def prefill(self, states, encoder_states, padding_mask, training=None):
+    def prefill(self, states, encoder_states, padding_mask, dropout_keys=None):
         """As `call`; also returns the cache that `decode` continues from."""
         mask = functional.causal_mask(padding_mask)
         states, cache = self.block.prefill(
-            states, mask, encoder_states, training=training
+            states, mask, encoder_states, dropout_keys
         )
         return self.norm(states), cache
 

@@ -63,7 +63,8 @@ class Pointer(keras.layers.Layer):
         policy = self.dtype_policy
         if attention is None:
             self.query_dense = self._projection("query")
-            self.key_dense = self._projection("key")
+            # No bias: all scores of a query would move alike.
+            self.key_dense = self._projection("key", use_bias=False)
         else:
             self.query_dense = attention.query_dense
             self.key_dense = attention.key_dense
@@ -80,9 +81,10 @@ class Pointer(keras.layers.Layer):
             name="gate_output",
         )
 
-    def _projection(self, name):
+    def _projection(self, name, use_bias=True):
         return keras.layers.Dense(
             self.hidden_dim,
+            use_bias=use_bias,
             kernel_initializer=keras.initializers.Identity(PROJECTION_GAIN),
             dtype=self.dtype_policy,
             name=name,

@@ -3,11 +3,11 @@
 import keras
 import keras_hub
 
+from gpt3_keras import functional_random
 from gpt3_keras.layers.encoder import Encoder
 from gpt3_keras.layers.generator import Generator
 from gpt3_keras.layers.pointer import Pointer
-
-POSITION_ENCODINGS = ("learned", "sinusoidal")
+from gpt3_keras.models import sizes
 
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
@@ -36,6 +36,11 @@ class GPT3Backbone(keras_hub.models.Backbone):
     Call arguments:
         A dict of `"token_ids"`, int (B, T), and `"padding_mask"`, bool or int
         (B, T), 1 at real tokens. Padding stands on the right.
+        training: bool, dropout on.
+        dropout_key: uint32 scalar, what the dropout of this step is drawn
+            from, together with each row's tokens: the same row is masked
+            alike in whatever batch it stands. Defaults to a new one for
+            each call.
 
     Returns:
         A dict of `"encoder_states"`, float (B, T, D); `"pointer_logits"`,
@@ -92,7 +97,8 @@ class GPT3Backbone(keras_hub.models.Backbone):
             "tie_word_embeddings": tie_word_embeddings,
             "max_parameters": max_parameters,
         }
-        _check(config)
+        sizes.check_arguments(config)
+        sizes.check_size(config)  # Before memory is taken.
         self._argument_names = tuple(config)
         for name, value in config.items():
             setattr(self, name, value)
@@ -100,19 +106,13 @@ class GPT3Backbone(keras_hub.models.Backbone):
 
         token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         padding_mask = keras.Input((None,), dtype="int32", name="padding_mask")
-        x = self.embed(token_ids)
-        x = self.embeddings_dropout(x)
-        h = self.encoder(x, padding_mask)
-        outputs = _outputs(
-            h, self.pointer(h, padding_mask), self.generator(x, h, padding_mask)
-        )
         super().__init__(
             inputs={"token_ids": token_ids, "padding_mask": padding_mask},
-            outputs=outputs,
+            outputs=self._read(token_ids, padding_mask, None),
             dtype=dtype,
             **kwargs,
         )
-        self._check_size()
+        self.seed_generator = keras.random.SeedGenerator()
 
     def _make_layers(self, dtype):
         self.token_embedding = keras_hub.layers.ReversibleEmbedding(
@@ -136,9 +136,6 @@ class GPT3Backbone(keras_hub.models.Backbone):
             )
         self.embeddings_add = keras.layers.Add(
             dtype=dtype, name="embeddings_add"
-        )
-        self.embeddings_dropout = keras.layers.Dropout(
-            self.dropout, dtype=dtype, name="embeddings_dropout"
         )
         self.encoder = Encoder(
             self.num_layers,
@@ -167,18 +164,34 @@ class GPT3Backbone(keras_hub.models.Backbone):
             name="generator",
         )
 
-    def call(self, inputs, training=None, mask=None, **kwargs):
-        self._check_length(inputs["token_ids"])
-        return super().call(inputs, training=training, mask=mask, **kwargs)
-
-    def _check_size(self):
-        num_parameters = self.count_params()
-        if num_parameters > self.max_parameters:
-            raise ValueError(
-                "The model must not have more than max_parameters weights. "
-                f"Received: {num_parameters:,} weights, "
-                f"max_parameters={self.max_parameters:,}."
+    def call(self, inputs, training=None, mask=None, dropout_key=None):
+        token_ids, padding_mask = inputs["token_ids"], inputs["padding_mask"]
+        self._check_length(token_ids)
+        keys = None
+        if training and self.dropout:
+            if dropout_key is None:
+                seed = self.seed_generator.next()
+                dropout_key = functional_random.fold_in(seed[0], seed[1])
+            keys = functional_random.row_keys(
+                token_ids, padding_mask, dropout_key
             )
+        return self._read(token_ids, padding_mask, keys)
+
+    def _read(self, token_ids, padding_mask, keys):
+        """The outputs on whole rows; `keys` of the rows, or None."""
+
+        def keys_of(number):
+            if keys is None:
+                return None
+            return functional_random.fold_in(keys, number)
+
+        x = functional_random.dropout(
+            self.embed(token_ids), self.dropout, keys_of(0)
+        )
+        h = self.encoder(x, padding_mask, dropout_keys=keys_of(1))
+        pointer = self.pointer(h, padding_mask)
+        states = self.generator(x, h, padding_mask, dropout_keys=keys_of(2))
+        return _outputs(h, pointer, states)
 
     def _check_length(self, token_ids):
         length = token_ids.shape[1]
@@ -199,6 +212,18 @@ class GPT3Backbone(keras_hub.models.Backbone):
         return self.embeddings_add(
             (x, self.position_embedding(x, start_index=start_index))
         )
+
+    def head_learns(self):
+        """Whether anything the vocabulary head reads is trainable.
+
+        Returns:
+            A pair of bools: for the generator's states, which come from
+            embeddings, encoder and generator, and for the output matrix.
+        """
+        readers = (self.encoder, self.generator, self.position_embedding)
+        embedding = bool(self.token_embedding.trainable_weights)
+        states = any(layer.trainable_weights for layer in readers)
+        return states or embedding, embedding
 
     def output_kernel(self):
         """The output matrix, (V, D)."""
@@ -260,30 +285,3 @@ def _outputs(encoder_states, pointer, generator_states):
 def _embedding_initializer(hidden_dim):
     """Normal; states of unit variance give logits of deviation 0.5."""
     return keras.initializers.RandomNormal(stddev=0.5 * hidden_dim**-0.5)
-
-
-def _check(config):
-    """Raises for arguments that no layer would name as clearly."""
-    for name in (
-        "vocabulary_size",
-        "num_layers",
-        "num_heads",
-        "hidden_dim",
-        "max_sequence_length",
-        "max_parameters",
-    ):
-        value = config[name]
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"{name} must be a positive integer. Received: "
-                f"{name}={value!r}."
-            )
-    if not 0 <= config["dropout"] < 1:
-        raise ValueError(
-            f"dropout must be in [0, 1). Received: dropout={config['dropout']}."
-        )
-    if config["position_encoding"] not in POSITION_ENCODINGS:
-        raise ValueError(
-            f"position_encoding must be one of {POSITION_ENCODINGS}. "
-            f"Received: position_encoding={config['position_encoding']!r}."
-        )

@@ -2,11 +2,11 @@
 
 import keras
 import keras_hub
-from keras import ops
 
 from gpt3_keras import backend
+from gpt3_keras import functional_random
 from gpt3_keras.layers.mixture import Mixture
-from gpt3_keras.metrics import TokensPerSecond
+from gpt3_keras.models import compilation
 from gpt3_keras.models import generation
 from gpt3_keras.models import objective
 from gpt3_keras.models import prompts
@@ -64,6 +64,9 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             inputs=inputs, outputs=outputs, compile=False, **kwargs
         )
         self._sums = objective.ObjectiveMetrics()
+        self._log_probs = backend.compiled(
+            lambda x, y: objective.token_log_probs(backbone, x, y)
+        )
         if compile:
             self.compile()
 
@@ -75,6 +78,8 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         weighted_metrics="auto",
         loss_weights=None,
         pointer_temperature=1.0,
+        micro_batches=1,
+        seed=None,
         sampler="top_k",
         jit_compile=False,
         **kwargs,
@@ -83,48 +88,47 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
 
         Args:
             optimizer: a Keras optimizer or its name. `"auto"`: AdamW(1e-3).
+                Its clipping works on the gradient of the whole batch.
             loss, weighted_metrics: only `"auto"`; the model brings its own.
             loss_weights: dict from `"language_model"`, `"generator"`,
                 `"pointer"`, `"gate"` to a float, over `LOSS_WEIGHTS`.
             pointer_temperature: positive float, of the pointer loss's soft
                 rank.
+            micro_batches: int, into how many parts a replica's rows are cut,
+                one after the other. Memory is that of one part, the update
+                that of the whole batch.
+            seed: int in [0, 2³²), of the dropout. Defaults to one that
+                follows from `keras.utils.set_random_seed`.
             sampler: a KerasHub sampler or its name, for `generate`.
-            jit_compile: bool, compile with XLA. Slower on a CPU.
+            jit_compile: bool, compile losses and gradients with XLA. Slower
+                on a CPU.
             **kwargs: as in `keras.Model.compile`.
 
         Raises:
             ValueError: an argument breaks its rule.
         """
-        objective.check_compile(loss, weighted_metrics, pointer_temperature)
-        self._term_weights = objective.term_weights(loss_weights)
-        self._pointer_temperature = pointer_temperature
-        if optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(1e-3)
+        compilation.check(
+            loss, weighted_metrics, pointer_temperature, micro_batches
+        )
+        self.loss_weights = compilation.term_weights(loss_weights)
+        self.pointer_temperature = pointer_temperature
+        self.micro_batches = micro_batches
+        self.seed = compilation.check_seed(seed)
+        self.compiles_step = jit_compile
         super().compile(
-            optimizer=optimizer,
+            optimizer=compilation.check_optimizer(optimizer, self.backbone),
             loss=None,
             weighted_metrics=None,
             sampler=sampler,
-            jit_compile=jit_compile,
+            jit_compile=False,
             **kwargs,
         )
-        self._score_function = None
 
     def get_compile_config(self):
-        config = super().get_compile_config()
-        if config:
-            config["loss_weights"] = self._term_weights
-            config["pointer_temperature"] = self._pointer_temperature
-            config["sampler"] = keras_hub.samplers.serialize(self.sampler)
-            config["has_optimizer_state"] = self.optimizer.built
-        return config
+        return compilation.config(self, super().get_compile_config())
 
     def compile_from_config(self, config):
-        config = keras.saving.deserialize_keras_object(config)
-        has_optimizer_state = config.pop("has_optimizer_state")
-        self.compile(**config)
-        if has_optimizer_state:
-            self.optimizer.build(self.trainable_variables)
+        compilation.from_config(self, config)
 
     @property
     def metrics(self):
@@ -132,41 +136,58 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
 
     def fit(self, *args, callbacks=None, **kwargs):
         """As `keras.Model.fit`; its logs also tell the tokens a second."""
-        callbacks = [TokensPerSecond(self._sums.loss), *(callbacks or [])]
-        if self.compiled and not self.optimizer.built:  # else it traces twice
-            self.optimizer.build(self.trainable_variables)
+        callbacks = self._sums.and_speed(callbacks)
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def evaluate(self, *args, callbacks=None, **kwargs):
         """As `keras.Model.evaluate`; its progress bar, too."""
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            speed = TokensPerSecond(self._sums.loss)
-            callbacks = [speed, *(callbacks or [])]
+        callbacks = self._sums.and_speed(callbacks)
         return super().evaluate(*args, callbacks=callbacks, **kwargs)
 
     def train_step(self, data):
-        return self._update_metrics(
-            backend.train_step(self, *objective.unpack_batch(data))
-        )
+        return backend.train_step(self, *objective.unpack_batch(data))
 
     def test_step(self, data):
-        return self._update_metrics(
-            self.compute_losses(*objective.unpack_batch(data), training=False)
-        )
+        return backend.test_step(self, *objective.unpack_batch(data))
 
-    def compute_losses(self, x, y, sample_weight, training):
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            backend.build_optimizer(self)
+            self.train_function = backend.step_function(self, self.train_step)
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            self.test_function = backend.step_function(self, self.test_step)
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Nothing: the model is built.
+
+        Keras' look at a first batch fails where several workers hold it.
+        """
+
+    def dropout_key(self):
+        """What the dropout of the next step is drawn from, uint32."""
+        return functional_random.fold_in(self.seed, self.optimizer.iterations)
+
+    def zero_losses(self):
+        """What `compute_losses` gives for no row at all."""
+        return objective.zero_sums()
+
+    def compute_losses(self, x, y, sample_weight, training, dropout_key=None):
         """Sums of every loss over a batch; see `objective.loss_sums`."""
         return objective.loss_sums(
             self.backbone,
             x,
             y,
             sample_weight,
-            self._term_weights,
-            self._pointer_temperature,
+            self.loss_weights,
+            self.pointer_temperature,
             training,
+            dropout_key,
         )
 
-    def _update_metrics(self, sums):
+    def record(self, sums):
+        """Adds the sums of a batch to the metrics; gives their results."""
         self._sums.update(sums)
         return self.get_metrics_result()
 
@@ -214,19 +235,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         Raises:
             ValueError: a row is longer than the model.
         """
-        rows, _ = prompts.token_rows(inputs, self.preprocessor)
-        prompts.check_ids(rows, self.backbone.vocabulary_size)
-        if start_token_id == "auto":
-            start_token_id = prompts.start_token_id(self.preprocessor)
-        x, y, contexts = prompts.shift(
-            rows, start_token_id, self.backbone.max_sequence_length
-        )
-        if self._score_function is None:
-            self._score_function = backend.compiled(
-                lambda x, y: objective.token_log_probs(self.backbone, x, y)
-            )
-        log_probs = ops.convert_to_numpy(self._score_function(x, y))
-        return prompts.align(log_probs, rows, contexts)
+        return prompts.score(self._log_probs, self, inputs, start_token_id)
 
     def generate(
         self,
@@ -262,11 +271,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
                 a length beyond the model's.
         """
         if hasattr(inputs, "as_numpy_iterator"):
-            if max_new_tokens is not None:
-                raise ValueError(
-                    "max_new_tokens needs prompts, not a dataset; pass "
-                    f"max_length. Received: max_new_tokens={max_new_tokens}."
-                )
+            prompts.check_dataset(max_new_tokens)
             return super().generate(
                 inputs, max_length, stop_token_ids, strip_prompt
             )
@@ -285,14 +290,9 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         The prompts are read in one pass that fills the cache; from the
         shortest prompt's end on, each step reads one position.
 
-        Args:
-            inputs: dict of `"token_ids"`, int (B, T), and `"padding_mask"`,
-                bool (B, T), True at the prompts.
-            stop_token_ids: list of ids, or None.
-            sampler: a KerasHub sampler. Defaults to the compiled one.
-
-        Returns:
-            A dict of the same two, with the written tokens in.
+        `inputs` is a dict of `"token_ids"`, int (B, T), and `"padding_mask"`,
+        bool (B, T), True at the prompts; so is the result, True at what was
+        written, too. `sampler` defaults to the compiled one.
         """
         return generation.generate_step(
             self, inputs, stop_token_ids, sampler or self.sampler

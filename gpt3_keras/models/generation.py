@@ -16,7 +16,7 @@ def write(
     rows, single = prompts.token_rows(inputs, model.preprocessor)
     prompts.check_ids(rows, model.backbone.vocabulary_size)
     if is_text and model.preprocessor.add_start_token:
-        start_id = prompts.start_token_id(model.preprocessor)
+        start_id = prompts.default_start_token_id(model.preprocessor)
         rows = [[start_id, *row] for row in rows]
     if max_length is None and max_new_tokens is None:
         max_length = _default_max_length(model, inputs)

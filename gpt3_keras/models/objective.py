@@ -8,6 +8,7 @@ from gpt3_keras import functional
 from gpt3_keras import losses
 from gpt3_keras.metrics import CorpusMean
 from gpt3_keras.metrics import Perplexity
+from gpt3_keras.metrics import TokensPerSecond
 
 # Each term's weight in the objective; how they were tuned is in DESIGN.md.
 LOSS_WEIGHTS = {
@@ -37,7 +38,14 @@ def token_log_probs(backbone, x, y):
 
 
 def loss_sums(
-    backbone, x, y, sample_weight, loss_weights, pointer_temperature, training
+    backbone,
+    x,
+    y,
+    sample_weight,
+    loss_weights,
+    pointer_temperature,
+    training,
+    dropout_key=None,
 ):
     """Sums of every loss over a batch.
 
@@ -47,27 +55,32 @@ def loss_sums(
         loss_weights: dict from each of `losses.TERMS` to a float.
         pointer_temperature: positive float.
         training: bool. If True, dropout is on and the vocabulary head makes
-            its gradients along with its value.
+            its gradients along with its value. A term of weight 0 is then no
+            part of the objective and costs no gradient.
+        dropout_key: uint32 scalar, see `GPT3Backbone`.
 
     Returns:
         A dict: `"objective"`, the weighted sum of all terms, float32;
         `"num_targets"`, float32; and (sum, count) pairs for each of
         `losses.TERMS`, `"pointer_mrr"` and `"copied_share"`.
     """
-    outputs = backbone(x, training=training)
+    outputs = backbone(x, training=training, dropout_key=dropout_key)
     mask, match, log_generate, log_copy = _copying(outputs, x, y)
     head = _head_inputs(backbone, outputs, y)
-    if training:
+    head_weights = (loss_weights["language_model"], loss_weights["generator"])
+    if training and any(head_weights):
         objective, generation = backend.mixture_loss(
             *head,
             _flatten(log_generate),
             _flatten(log_copy),
             _flatten(sample_weight),
-            (loss_weights["language_model"], loss_weights["generator"]),
+            head_weights,
+            backbone.head_learns(),
         )
         remaining_terms = ("pointer", "gate")
     else:
-        objective, generation = 0.0, backend.target_log_probs(*head)
+        objective = ops.zeros((), "float32")
+        generation = backend.target_log_probs(*head)
         remaining_terms = losses.TERMS
     generation = ops.reshape(generation, ops.shape(y))
     log_probs = ops.logaddexp(log_generate + generation, log_copy)
@@ -79,7 +92,8 @@ def loss_sums(
         "gate": losses.gate_loss(outputs["gate_logits"], match, sample_weight),
     }
     for term in remaining_terms:
-        objective = objective + loss_weights[term] * sums[term][0]
+        if loss_weights[term]:
+            objective = objective + loss_weights[term] * sums[term][0]
     num_targets = ops.sum(sample_weight)
     copied = ops.sum(sample_weight * ops.exp(log_copy - log_probs))
     return {
@@ -88,6 +102,17 @@ def loss_sums(
         "num_targets": num_targets,
         "pointer_mrr": losses.pointer_reciprocal_rank(*pointer),
         "copied_share": (copied, num_targets),
+    }
+
+
+def zero_sums():
+    """What `loss_sums` gives for no row at all."""
+    zero = ops.zeros((), "float32")
+    pairs = (*losses.TERMS, "pointer_mrr", "copied_share")
+    return {
+        **dict.fromkeys(pairs, (zero, zero)),
+        "objective": zero,
+        "num_targets": zero,
     }
 
 
@@ -120,8 +145,8 @@ def _copying(outputs, x, y):
 def _head_inputs(backbone, outputs, y):
     """Generator states (N, D), output matrix (V, D) and targets (N,)."""
     states = outputs["generator_states"]
-    kernel = ops.cast(backbone.output_kernel(), states.dtype)
-    return ops.reshape(states, (-1, states.shape[-1])), kernel, _flatten(y)
+    states = ops.reshape(states, (-1, states.shape[-1]))
+    return states, backbone.output_kernel(), _flatten(y)
 
 
 def _flatten(x):
@@ -139,32 +164,6 @@ def unpack_batch(data):
     if sample_weight is None:
         sample_weight = x["padding_mask"]
     return x, ops.cast(y, "int32"), ops.cast(sample_weight, "float32")
-
-
-def check_compile(loss, weighted_metrics, pointer_temperature):
-    """Raises for what `compile` cannot take."""
-    for name, value in (("loss", loss), ("weighted_metrics", weighted_metrics)):
-        if value not in ("auto", None):
-            raise ValueError(
-                f'{name} must be "auto": the model brings its own; weigh its '
-                f"terms with loss_weights. Received: {name}={value!r}."
-            )
-    if pointer_temperature <= 0:
-        raise ValueError(
-            "pointer_temperature must be positive. Received: "
-            f"pointer_temperature={pointer_temperature}."
-        )
-
-
-def term_weights(loss_weights):
-    """The default weights with the given ones in their place."""
-    weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
-    if set(weights) != set(LOSS_WEIGHTS):
-        raise ValueError(
-            f"loss_weights must only have the keys {list(LOSS_WEIGHTS)}. "
-            f"Received: loss_weights={loss_weights}."
-        )
-    return weights
 
 
 class ObjectiveMetrics:
@@ -190,3 +189,9 @@ class ObjectiveMetrics:
         self.perplexity.update_state(*sums["language_model"])
         for name, metric in self.means.items():
             metric.update_state(*sums[name])
+
+    def and_speed(self, callbacks):
+        """A list of callbacks, the first of which tells tokens a second."""
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            return callbacks  # That `fit` made for its own `evaluate`.
+        return [TokensPerSecond(self.loss), *(callbacks or [])]

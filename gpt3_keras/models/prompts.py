@@ -52,6 +52,24 @@ def token_rows(inputs, preprocessor=None):
     return [_row(r) for r in ([inputs] if single else inputs)], single
 
 
+def score(function, model, inputs, start_token_id):
+    """What `GPT3CausalLM.score` does; see there.
+
+    Args:
+        function: of (x, y), to the log-probabilities of y, float32 (B, T).
+        model: the `GPT3CausalLM`.
+        inputs, start_token_id: as `GPT3CausalLM.score` takes them.
+    """
+    rows, _ = token_rows(inputs, model.preprocessor)
+    check_ids(rows, model.backbone.vocabulary_size)
+    if start_token_id == "auto":
+        start_token_id = default_start_token_id(model.preprocessor)
+    x, y, contexts = shift(
+        rows, start_token_id, model.backbone.max_sequence_length
+    )
+    return align(np.asarray(function(x, y)), rows, contexts)
+
+
 def _row(ids):
     ids = np.asarray(ids)
     if ids.size and not np.issubdtype(ids.dtype, np.integer):
@@ -61,7 +79,16 @@ def _row(ids):
     return [int(i) for i in ids]
 
 
-def start_token_id(preprocessor):
+def check_dataset(max_new_tokens):
+    """Raises where a dataset's rows are to be given so many new tokens."""
+    if max_new_tokens is not None:
+        raise ValueError(
+            "max_new_tokens needs prompts, not a dataset; pass max_length. "
+            f"Received: max_new_tokens={max_new_tokens}."
+        )
+
+
+def default_start_token_id(preprocessor):
     """The tokenizer's start token, None without a preprocessor."""
     return preprocessor and preprocessor.tokenizer.start_token_id
 

@@ -2,11 +2,13 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from gpt3_keras.config import ExperimentConfig
+from gpt3_keras.data.pipeline import count_rows
 from gpt3_keras.data.pipeline import text_dataset
 from gpt3_keras.data.splits import split_corpus
 from gpt3_keras.data.text import TextCorpus
@@ -14,11 +16,8 @@ from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
-from gpt3_keras.training import phases
+from gpt3_keras.training import strategies
 from gpt3_keras.training import workdir
-from gpt3_keras.training.callbacks import HistoryFile
-from gpt3_keras.training.progress import Progress
-from gpt3_keras.training.progress import training_detail
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,29 +25,75 @@ class Experiment:
     """What a config describes, made.
 
     Args:
-        config: an `ExperimentConfig`.
+        config: an `ExperimentConfig`, its precision resolved.
+        strategy: the `tf.distribute.Strategy` that the model lives under.
         model: a `GPT3CausalLM` with its preprocessor; it takes strings.
-        train: batches of the triple, the training text without end.
+        train: function of a row's number in all epochs, to batches of the
+            triple from there on, the training text without end.
         validation: batches of the triple, the held-out text once.
+        steps_per_epoch: int, or None where nothing depends on it.
+        flops_per_token: float, what training on a token costs as a share of
+            what the device computes in a second; None: not measured.
     """
 
     config: ExperimentConfig
+    strategy: tf.distribute.Strategy
     model: GPT3CausalLM
-    train: tf.data.Dataset
+    train: Callable
     validation: tf.data.Dataset
+    steps_per_epoch: int | None = None
+    flops_per_token: float | None = None
 
 
-def build(config):
+def resolve(config, strategy):
+    """`config` with a precision in the place of "auto"."""
+    precision = strategies.resolve_precision(
+        config.training.precision, strategy
+    )
+    return config.replace(training={"precision": precision})
+
+
+def build(config, strategy=None):
     """Makes all that `config` describes; writes nothing.
+
+    Args:
+        config: an `ExperimentConfig`.
+        strategy: the `tf.distribute.Strategy` to build under. Defaults to
+            none.
 
     Raises:
         ValueError: if the text or the sizes cannot be used.
         OSError: if a file cannot be read.
     """
+    strategy = strategy or tf.distribute.get_strategy()
+    config = resolve(config, strategy)
     tokenizer = build_tokenizer(config)
     train, validation = build_datasets(config, tokenizer)
     keras.utils.set_random_seed(config.training.seed)
-    return Experiment(config, build_model(config, tokenizer), train, validation)
+    with strategy.scope():
+        model = build_model(config, tokenizer)
+    return Experiment(
+        config,
+        strategy,
+        model,
+        train,
+        validation,
+        steps_per_epoch=_steps_per_epoch(config, tokenizer),
+    )
+
+
+def _steps_per_epoch(config, tokenizer):
+    """Updates in an epoch; None, and not counted, where nobody asks."""
+    training = config.training
+    rate = training.learning_rate
+    if rate.steps_per_epoch is not None:
+        return rate.steps_per_epoch
+    if rate.epoch_decay == 1 and training.validation_steps is not None:
+        return None
+    rows = {k: v for k, v in _rows(config).items() if k != "batch_size"}
+    split = _split(config)["name"]
+    num_rows = count_rows(config.data.train, tokenizer, split=split, **rows)
+    return -(-num_rows // config.data.batch_size)
 
 
 def build_tokenizer(config):
@@ -78,20 +123,25 @@ def _split(config):
 
 
 def build_datasets(config, tokenizer):
-    """(train, validation): without end, and once through the text."""
+    """(train, validation), see `Experiment`."""
     data = config.data
     if data.validation is None:
         validation = build_dataset(config, tokenizer, data.train, "validation")
     else:
         validation = build_dataset(config, tokenizer, data.validation)
-    train = text_dataset(
-        data.train,
-        tokenizer,
-        split="train" if data.validation is None else "all",
-        shuffle_buffer=data.shuffle_buffer,
-        num_epochs=None,
-        **_rows(config),
-    )
+
+    def train(first_row=0):
+        return text_dataset(
+            data.train,
+            tokenizer,
+            split=_split(config)["name"],
+            shuffle_buffer=data.shuffle_buffer,
+            num_epochs=None,
+            first_row=first_row,
+            **_rows(config),
+        )
+
+    train()  # A mistake comes to light before anything is written.
     return train, validation
 
 
@@ -116,7 +166,9 @@ def _rows(config):
 def build_model(config, tokenizer):
     """An untrained `GPT3CausalLM` that takes strings."""
     backbone = GPT3Backbone(
-        vocabulary_size=tokenizer.vocabulary_size(), **config.model.as_dict()
+        vocabulary_size=tokenizer.vocabulary_size(),
+        dtype=config.training.precision,
+        **config.model.as_dict(),
     )
     preprocessor = GPT3CausalLMPreprocessor(
         tokenizer, sequence_length=config.data.sequence_length
@@ -127,33 +179,3 @@ def build_model(config, tokenizer):
 def on_token_ids(model):
     """The same model, weights shared, on batches of ids, not on strings."""
     return GPT3CausalLM(model.backbone)
-
-
-def train(experiment, folder):
-    """Trains through every phase into a new folder, see `workdir`.
-
-    Args:
-        experiment: an `Experiment`; its model is trained.
-        folder: path of the run's folder.
-
-    Returns:
-        The run's history, a list of the records of `callbacks.StepMonitor`.
-    """
-    config = experiment.config
-    folder = workdir.create(folder, config)
-    progress = Progress("training", config.training.num_steps)
-    with HistoryFile(folder / workdir.HISTORY) as history, progress:
-
-        def report(record):
-            history(record)
-            if "loss" in record:
-                progress.update(record["step"], training_detail(record))
-
-        phases.run_phases(
-            on_token_ids(experiment.model),
-            config,
-            (experiment.train, experiment.validation),
-            report,
-            lambda: workdir.save_model(experiment.model, folder),
-        )
-    return workdir.read_history(folder)

@@ -1,11 +1,15 @@
 """Training in phases: which modules learn, from which losses, how long."""
 
-import math
 import warnings
 
 import keras
 
+from gpt3_keras import functional_random
+from gpt3_keras.config_training import MODULES
+from gpt3_keras.training import learning_rate
+from gpt3_keras.training.callbacks import RunMonitor
 from gpt3_keras.training.callbacks import StepMonitor
+from gpt3_keras.training.callbacks import StepPlan
 
 # The encoder comes last: parameters that the pointer shares with it are its.
 _LAYERS = {
@@ -47,105 +51,123 @@ class ShiftedSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return cls(schedule, config["first_step"])
 
 
-def learning_rate(training):
-    """A linear warm-up, then half a cosine down to the last step.
+def set_trainable(backbone, modules=MODULES, trainable_layers=None):
+    """Lets `modules` learn and keeps the backbone's other ones as they are.
 
     Args:
-        training: a `TrainingConfig`.
+        backbone: a `GPT3Backbone`.
+        modules: names, some of `MODULES`.
+        trainable_layers: int. Of the encoder, its first blocks alone learn;
+            None: all of it.
     """
-    start, end = training.learning_rate_start, training.learning_rate_end
-    warmup_steps = training.warmup_steps
-    decay_steps = max(training.num_steps - 1 - warmup_steps, 1)
-    if not warmup_steps:
-        return keras.optimizers.schedules.CosineDecay(
-            start, decay_steps, alpha=end / start
-        )
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps,
-        alpha=end / start,
-        warmup_target=start,
-        warmup_steps=warmup_steps,
-    )
-
-
-def set_trainable(backbone, modules):
-    """Lets `modules` learn and keeps the backbone's other ones as they are."""
     for module, names in _LAYERS.items():
         for name in names:
-            layer = getattr(backbone, name)
-            # An attribute that has the value already is not set again, nor
-            # are those of shared sublayers, which another module has set.
-            layer.trainable = module not in modules
-            layer.trainable = module in modules
+            _set(getattr(backbone, name), module in modules)
+    if trainable_layers is not None and "encoder" in modules:
+        for block in backbone.encoder.blocks[trainable_layers:]:
+            _set(block, False)
+        if trainable_layers < len(backbone.encoder.blocks):
+            _set(backbone.encoder.norm, False)
 
 
-def run_phase(model, phase, first_step, config, datasets, report):
-    """Trains `model` through one phase.
+def _set(layer, is_trainable):
+    # An attribute that has the value already is not set again, nor are those
+    # of shared sublayers, which another module has set.
+    layer.trainable = not is_trainable
+    layer.trainable = is_trainable
+
+
+def prepare(model, config, state, steps_per_epoch):
+    """Compiles `model` for the phase that `state` says is under way.
 
     Args:
         model: a `GPT3CausalLM`.
-        phase: a `PhaseConfig`.
-        first_step: int, the run's updates before this phase.
         config: the `ExperimentConfig`.
-        datasets: (train, validation), batches of the triple; `train` does
-            not end.
-        report: function of a record, see `StepMonitor`.
+        state: a `RunState`.
+        steps_per_epoch: int, or None, see `learning_rate`.
+
+    Returns:
+        The schedule of the learning rate, over the whole run.
     """
-    train, validation = datasets
-    schedule = learning_rate(config.training)
+    training, phase = config.training, config.training.phases[state.phase]
+    schedule = learning_rate.learning_rate(training, steps_per_epoch)
+    clipping = training.clipping
     optimizer = keras.optimizers.AdamW(
-        ShiftedSchedule(schedule, first_step),
-        weight_decay=config.training.weight_decay,
+        ShiftedSchedule(schedule, state.first_step),
+        weight_decay=training.weight_decay,
+        clipvalue=clipping.value,
+        clipnorm=clipping.norm,
+        global_clipnorm=clipping.global_norm,
     )
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
-    weights = (phase.loss_weights or config.losses).weights()
-    set_trainable(model.backbone, phase.trainable)
+    set_trainable(model.backbone, phase.trainable, training.trainable_layers)
+    seed = functional_random.fold_in(training.seed, state.phase)
     model.compile(
         optimizer=optimizer,
-        loss_weights=weights,
+        loss_weights=(phase.loss_weights or config.losses).weights(),
         pointer_temperature=config.losses.pointer_temperature,
+        micro_batches=training.micro_batches,
+        seed=int(seed),
+        jit_compile=config.runtime.jit_compile,
+        steps_per_execution=config.runtime.steps_per_execution,
     )
-    # Made inside the first step, its variables would have it traced twice.
-    optimizer.build(model.trainable_variables)
-    monitor = StepMonitor(
+    # Builds the optimizer, whose variables a checkpoint may be read into.
+    model.make_train_function()
+    return schedule
+
+
+def run_phase(model, config, state, schedule, datasets, hooks):
+    """Trains a prepared `model` to the end of its phase, or to a stop.
+
+    Args:
+        model: a `GPT3CausalLM`, after `prepare`.
+        config: the `ExperimentConfig`.
+        state: the `RunState`; it goes along.
+        schedule: from `prepare`.
+        datasets: (train, validation), batches of the triple; `train` begins
+            at the state's step and does not end.
+        hooks: a `Hooks`.
+    """
+    train, validation = datasets
+    phase = config.training.phases[state.phase]
+    last_step = state.first_step + phase.steps
+    validation_steps = config.training.validation_steps
+    plan = StepPlan(
         phase.name,
-        first_step,
-        phase.steps,
-        schedule,
-        config.data.batch_size * config.data.sequence_length,
-        max(1, min(10, phase.steps // 20)),
-        report,
+        state.step,
+        last_step,
+        config.runtime.steps_per_execution,
+        {
+            "window": max(1, min(10, phase.steps // 20)),
+            "validation": validation_steps or hooks.steps_per_epoch,
+            "checkpoint": config.training.checkpoint_steps,
+        },
     )
-    every = min(config.training.validation_steps, phase.steps)
+    monitors = [
+        StepMonitor(
+            plan,
+            schedule,
+            config.data.batch_size * config.data.sequence_length,
+            hooks.flops_per_token,
+            hooks.report,
+        ),
+        RunMonitor(
+            plan,
+            state,
+            validation,
+            hooks.save,
+            hooks.stop,
+            hooks.report,
+            hooks.show,
+        ),
+    ]
     with warnings.catch_warnings():
         # Keras warns at the end of a dataset whose length nobody knew.
         warnings.filterwarnings("ignore", "Your input ran out of data")
-        # The last epoch may be short: the monitor ends it at its step.
         model.fit(
-            train.skip(first_step),
-            validation_data=validation,
-            steps_per_epoch=every,
-            epochs=math.ceil(phase.steps / every),
-            callbacks=[monitor],
+            train,
+            steps_per_epoch=last_step - state.step,
+            callbacks=monitors,
             shuffle=False,
             verbose=0,
         )
-
-
-def run_phases(model, config, datasets, report, checkpoint):
-    """Trains `model` through every phase of `config`.
-
-    Args:
-        model: a `GPT3CausalLM`.
-        config: the `ExperimentConfig`.
-        datasets: (train, validation), see `run_phase`.
-        report: function of a record, see `StepMonitor`.
-        checkpoint: function without arguments, called after each phase.
-    """
-    first_step = 0
-    for phase in config.training.phases:
-        run_phase(model, phase, first_step, config, datasets, report)
-        checkpoint()
-        first_step += phase.steps
-    set_trainable(model.backbone, _LAYERS)

@@ -1,29 +1,25 @@
-"""A run's folder: its config, its checkpoint and its history.
+"""A run's folder: its config, its checkpoints and its history.
 
 ```
 workdir/config.yaml     the config as it was understood
-        model/          the checkpoint: a KerasHub preset, its checksums
+        checkpoints/    see `checkpoints`; in each, model/ is a preset
         history.jsonl   one JSON object a line: what training measured
+        tensorboard/    the same for TensorBoard, with samples and pictures
         curves.png      the same, drawn
 ```
 """
 
-import hashlib
-import json
-import os
 import pathlib
-import shutil
-import tempfile
 import zipfile
 
 from gpt3_keras import config as configs
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
+from gpt3_keras.training.checkpoints import CheckpointStore
 
 CONFIG = "config.yaml"
-MODEL = "model"
+CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
-CHECKSUMS = "sha256.json"
 
 # What Keras, KerasHub, h5py and json raise for files that are not whole.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
@@ -36,48 +32,92 @@ def check_new(folder):
         return
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder that is new.")
-    _refuse_run(folder)
+    if (folder / CONFIG).exists():
+        raise ValueError(
+            f"{folder} already holds a run, which stays as it is; name "
+            "another folder."
+        )
     if any(folder.iterdir()):
         raise ValueError(
             f"{folder} is not empty and stays as it is; name another folder."
         )
 
 
-def _refuse_run(folder):
-    if (folder / CONFIG).exists():
+def holds_run(folder):
+    """Whether a run was begun in `folder`."""
+    return (pathlib.Path(folder) / CONFIG).is_file()
+
+
+def check(folder, config, is_writer=True):
+    """Raises unless a run of `config` can begin or go on in `folder`.
+
+    Args:
+        folder: path.
+        config: an `ExperimentConfig`.
+        is_writer: bool, whether this process will begin it. One that will
+            not may come before or after the one that does.
+
+    Raises:
+        ValueError: if the folder holds something else, or a run of another
+            config; each key that differs has a line.
+    """
+    folder = pathlib.Path(folder)
+    if holds_run(folder):
+        _check_same(folder, config)
+    elif is_writer:
+        check_new(folder)
+
+
+def _check_same(folder, config):
+    saved = configs.load_config(folder / CONFIG)
+    lines = list(differences(saved.as_dict(), config.as_dict()))
+    if lines:
         raise ValueError(
-            f"{folder} already holds a run, which stays as it is; name "
-            "another folder."
+            "A run goes on with the config that it began with; name another "
+            f"folder for another one. Received: {folder} with another config:"
+            + "".join(f"\n  {line}" for line in lines)
         )
 
 
-def create(folder, config):
-    """Makes the folder of a new run, with `config` in it; returns its path."""
+def differences(saved, given, prefix=""):
+    """Yields "key: saved -> given" for each key of two configs, as dicts.
+
+    What `runtime` says changes no result, and may differ.
+    """
+    if isinstance(saved, list) and isinstance(given, list):
+        saved, given = dict(enumerate(saved)), dict(enumerate(given))
+    if not (isinstance(saved, dict) and isinstance(given, dict)):
+        if saved != given:
+            yield f"{prefix}: {saved} -> {given}"
+        return
+    for key in {**saved, **given}:
+        name = f"{prefix}.{key}" if prefix else str(key)
+        if name != "runtime":
+            yield from differences(saved.get(key), given.get(key), name)
+
+
+def begin(folder, config, is_writer=True):
+    """Makes the folder of a run, with `config` in it; returns its path.
+
+    A run of the same config that is there already stays. Arguments and errors
+    as for `check`, but other files in the folder do no harm.
+    """
     folder = pathlib.Path(folder)
-    _refuse_run(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    configs.save_config(config, folder / CONFIG)
+    if holds_run(folder):
+        _check_same(folder, config)
+    elif is_writer:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = folder / f".{CONFIG}"
+        configs.save_config(config, scratch)
+        scratch.rename(folder / CONFIG)
     return folder
-
-
-def save_model(model, folder):
-    """Writes the checkpoint: all of it takes the old one's place, or none."""
-    target = pathlib.Path(folder) / MODEL
-    # In the same folder, so that a rename moves it.
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix=f".{MODEL}.", dir=folder))
-    try:
-        model.save_to_preset(str(scratch / "new"))
-        checksums = json.dumps(_checksums(scratch / "new"), indent=2)
-        (scratch / "new" / CHECKSUMS).write_text(checksums, "utf-8")
-        if target.exists():
-            os.rename(target, scratch / "old")
-        os.rename(scratch / "new", target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def load(folder):
     """The config and the trained model of a run.
+
+    The model is the best one, as far as validation tells, or else the last;
+    it computes in float32.
 
     Raises:
         ValueError: if `folder` is no run, the run has no checkpoint, or a
@@ -86,42 +126,41 @@ def load(folder):
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
-    if not (folder / CONFIG).is_file():
+    if not holds_run(folder):
         raise ValueError(_no_run(folder))
     config = configs.load_config(folder / CONFIG)
-    model = folder / MODEL
-    if not model.is_dir():
-        raise ValueError(
-            f"{folder} has no checkpoint: its training did not reach the end "
-            "of a phase."
-        )
+    preset = model_folder(folder)
     try:
-        _verify(model)
-        return config, GPT3CausalLM.from_preset(str(model))
+        return config, GPT3CausalLM.from_preset(str(preset), dtype="float32")
     except _DAMAGE as error:
         raise ValueError(
-            f"The checkpoint {model} is damaged: {first_line(error)}"
+            f"The checkpoint {preset} is damaged: {first_line(error)}"
         ) from error
 
 
-def _checksums(folder):
-    """SHA-256 of every file, by its path below `folder`."""
-    checksums = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != CHECKSUMS:
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            checksums[path.relative_to(folder).as_posix()] = digest
-    return checksums
+def last_step(folder):
+    """The step of a run's last checkpoint, or None."""
+    store = CheckpointStore(pathlib.Path(folder) / CHECKPOINTS, keep=1)
+    return store.latest()
 
 
-def _verify(folder):
-    """Raises for a file that is not what was saved; others may be added."""
-    saved = json.loads((folder / CHECKSUMS).read_text("utf-8"))
-    found = _checksums(folder)
-    for name, digest in saved.items():
-        if found.get(name) != digest:
-            raise ValueError(f"{name} is not what was saved.")
+def model_folder(folder):
+    """Path of the preset that `load` reads; its files are verified.
+
+    Raises:
+        ValueError: if there is no checkpoint, or it is damaged.
+    """
+    folder = pathlib.Path(folder)
+    store = CheckpointStore(folder / CHECKPOINTS, keep=1)
+    step = store.best()
+    if step is None:
+        step = store.latest()
+    if step is None:
+        raise ValueError(
+            f"{folder} has no checkpoint: its training did not come so far."
+        )
+    store.verify(step)
+    return store.model_folder(step)
 
 
 def load_tokenizer(folder):
@@ -136,12 +175,6 @@ def load_tokenizer(folder):
         raise ValueError(
             f"{folder} holds no tokenizer that can be read: {first_line(error)}"
         ) from error
-
-
-def read_history(folder):
-    """What training measured: a list of dicts, in order."""
-    lines = (pathlib.Path(folder) / HISTORY).read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def first_line(error):

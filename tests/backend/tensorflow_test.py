@@ -1,21 +1,18 @@
-"""The vocabulary head and the train step.
+"""The vocabulary head.
 
-The head's logs are float32 by design, too coarse for finite differences;
-these are taken of its float64 oracle.
+Its logs are float32 by design, too coarse for finite differences; these
+are taken of its float64 oracle.
 """
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from gpt3_keras.backend import tensorflow as backend
-from tests import catalogue
 from tests import gradients
 from tests import oracles
 
-# The vocabulary head: chunks of three tokens.
-
+# Chunks of three tokens.
 V, D, CHUNK = 7, 4, 3
 # Sizes below, at and beyond a chunk, whole chunks and not.
 NUM_TOKENS = (1, 3, 4, 6, 8)
@@ -42,7 +39,7 @@ def head_example(num_tokens):
     return arrays, targets[:num_tokens], weights[:num_tokens]
 
 
-def mixture_loss(arrays, targets, weights, terms):
+def mixture_loss(arrays, targets, weights, terms, learns=(True, True)):
     states, kernel, log_generate, log_copy = arrays
     return backend.mixture_loss(
         states,
@@ -52,6 +49,7 @@ def mixture_loss(arrays, targets, weights, terms):
         tf.cast(log_copy, tf.float32),
         tf.constant(weights),
         terms,
+        learns,
     )
 
 
@@ -185,91 +183,55 @@ def test_target_log_probs(mode, num_tokens):
     assert log_probs.dtype == "float32"
 
 
-# The train step, on the tiny model.
-
-
-def make_model(learning_rate=1.0, **loss_weights):
-    keras.utils.set_random_seed(0)
-    model = catalogue.MODELS["causal_lm"].make("float32")
-    oracles.randomize(model)
-    model.compile(
-        keras.optimizers.SGD(learning_rate), loss_weights=loss_weights
-    )
-    return model
-
-
-def make_batch(batch=3, length=5):
-    entry = catalogue.MODELS["causal_lm"]
-    token_ids, padding_mask = entry.arrays(batch, length)
-    x = {"token_ids": token_ids, "padding_mask": padding_mask}
-    y = np.roll(token_ids, -1, axis=1)
-    return x, y, padding_mask.astype("float32")
-
-
-@pytest.mark.parametrize("is_graph", [False, True])
-def test_the_train_step_is_the_gradient_of_the_mean_log_prob(is_graph):
-    """The fused head's update against autodiff through the model's call."""
-    only = dict.fromkeys(("generator", "pointer", "gate"), 0.0)
-    model = make_model(language_model=1.0, **only)
-    # Trained without dropout, to be compared with the call.
-    for layer in model.backbone._flatten_layers():
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0.0
-    x, y, weights = make_batch()
-    with tf.GradientTape() as tape:
-        log_probs = tf.gather(model(x), y, batch_dims=2)
-        loss = -tf.reduce_sum(weights * log_probs) / weights.sum()
-    variables = model.trainable_variables
-    expected = tape.gradient(loss, variables)
-    before = [variable.value.numpy() for variable in variables]
-    step = backend.train_step
-    if is_graph:
-        step = tf.function(lambda *batch: backend.train_step(model, *batch))
-        losses = step(x, y, weights)
-    else:
-        losses = step(model, x, y, weights)
-    np.testing.assert_allclose(
-        losses["objective"] / losses["num_targets"], loss, rtol=1e-5
-    )
-    for old, new, gradient in zip(before, variables, expected, strict=True):
-        gradient = tf.convert_to_tensor(gradient)
-        np.testing.assert_allclose(
-            old - new.value, gradient, rtol=1e-3, atol=1e-6
-        )
-
-
-def test_a_batch_without_targets_changes_nothing():
-    model = make_model()
-    before = model.get_weights()
-    x, y, weights = make_batch()
-    losses = backend.train_step(model, x, y, weights * 0)
-    assert losses["num_targets"] == 0
-    for old, new in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
 @pytest.mark.usefixtures("small_chunks")
-def test_no_tensor_of_a_train_step_spans_tokens_and_vocabulary():
-    model = make_model()
-    x, y, weights = make_batch(batch=4, length=8)
-    step = tf.function(lambda *batch: backend.train_step(model, *batch))
-    graph = step.get_concrete_function(x, y, weights).graph
-    graphs = [graph, *graph._functions.values()]
-    shapes = {
-        tuple(output.shape.as_list())
-        for each in map(_as_graph, graphs)
-        for operation in each.get_operations()
-        for output in operation.outputs
-        if output.shape.rank is not None
-    }
-    vocabulary_size = catalogue.VOCABULARY_SIZE
-    spanning = [s for s in shapes if len(s) > 1 and s[-1] == vocabulary_size]
-    assert (CHUNK, vocabulary_size) in spanning
-    assert set(spanning) == {(CHUNK, vocabulary_size)}
+@pytest.mark.parametrize("mode", gradients.MODES)
+@pytest.mark.parametrize(
+    "learns", [(True, False), (False, True), (False, False)]
+)
+def test_mixture_loss_gives_what_learns_its_gradient(mode, learns):
+    arrays, targets, weights = head_example(8)
+    rest = (targets, weights, (0.8, 0.3))
+    value, slopes = gradients.value_and_gradients(
+        mode, lambda *a: mixture_loss(a, *rest)[0], arrays, HEAD_SHAPES
+    )
+    less, some = gradients.value_and_gradients(
+        mode, lambda *a: mixture_loss(a, *rest, learns)[0], arrays, HEAD_SHAPES
+    )
+    np.testing.assert_array_equal(less, value)
+    for gradient, whole, learn in zip(
+        some, slopes, (*learns, True, True), strict=True
+    ):
+        np.testing.assert_array_equal(gradient, whole if learn else 0 * whole)
 
 
-def _as_graph(function):
-    return getattr(function, "graph", function)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_mixture_loss_in_half_precision(dtype):
+    """Probabilities of 2e-5, and most of the mixture is copied."""
+    generator = np.random.default_rng(0)
+    arrays = [
+        generator.normal(0, 1, (8, D)),
+        generator.normal(0, 0.1, (50257, D)),
+        *np.log(generator.uniform(0.1, 0.9, (2, 8))),
+    ]
+    arrays = [array.astype("float32") for array in arrays]
+    rest = (np.arange(8), np.ones(8, "float32"), (1.0, 0.0))
+
+    def loss(states, *others):
+        return mixture_loss((tf.cast(states, dtype), *others), *rest)[0]
+
+    value, slopes = gradients.value_and_gradients(
+        "eager", lambda *a: mixture_loss(a, *rest)[0], arrays, HEAD_SHAPES
+    )
+    half, half_slopes = gradients.value_and_gradients(
+        "eager", loss, arrays, HEAD_SHAPES
+    )
+    np.testing.assert_allclose(half, value, rtol=2e-3)
+    # The matrix' gradient where it is not a target: all of it is small.
+    pairs = [*zip(half_slopes, slopes, strict=True)]
+    pairs.append((half_slopes[1][8:], slopes[1][8:]))
+    for gradient, expected in pairs:
+        error = tf.norm(tf.cast(gradient, "float32") - expected)
+        assert error < 0.05 * tf.norm(expected)
 
 
 # Small things.

@@ -50,10 +50,17 @@ def test_step_by_step_it_is_the_same(rnn, has_memory):
         )
 
 
-def test_dropout_is_for_training_only():
+def test_dropout_is_of_the_branches_and_of_their_keys():
+    """Without keys there is none; a row keeps its mask in any batch."""
     layer = make("gru")
-    states = oracles.states(1, 3, 6)
-    mask = oracles.causal(np.ones((1, 3), bool))
+    states = np.repeat(oracles.states(1, 3, 6), 3, axis=0)
+    mask = oracles.causal(np.ones((3, 3), bool))
     plain = layer(states, mask)
-    np.testing.assert_array_equal(layer(states, mask, training=False), plain)
-    assert not np.allclose(layer(states, mask, training=True), plain)
+    np.testing.assert_allclose(plain[0], plain[1])
+    keys = np.array([1, 2, 1], "uint32")
+    dropped = np.asarray(layer(states, mask, dropout_keys=keys))
+    assert np.abs(dropped[0] - plain[0]).max() > 0.1
+    assert np.abs(dropped[0] - dropped[1]).max() > 0.1
+    np.testing.assert_allclose(dropped[0], dropped[2])
+    alone = layer(states[:1], mask[:1], dropout_keys=keys[:1])
+    np.testing.assert_allclose(dropped[0], alone[0])

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from gpt3_keras import functional_random
 from gpt3_keras.models.backbone import GPT3Backbone
 from tests.models import small
 
@@ -17,19 +18,20 @@ def test_the_article_s_sizes():
     norm = 2 * d
     dense = d * d + d
     gru = (d * 3 * d + 3 * d) + (d * 3 * d + 3 * d)
-    block = 2 * norm + 4 * dense + gru + dense
+    key = d * d
+    block = 2 * norm + 3 * dense + key + gru + dense
     gate = (2 * d * 64 + 64) + (64 * 768 + 768) + (768 + 1)
-    pointer = 2 * dense + gate + t * t + d
+    pointer = dense + key + gate + t * t + d
     embeddings = v * d + t * d
     expected = embeddings + (block + norm) + pointer + (block + norm)
-    assert backbone.count_params() == expected == 33_731_137
+    assert backbone.count_params() == expected == 33_729_601
     assert backbone.get_config()["max_parameters"] == 500_000_000
 
 
 def test_sharing_saves_the_pointer_s_projections():
     own = small.backbone()
     shared = small.backbone(share_pointer_parameters=True)
-    assert own.count_params() - shared.count_params() == 2 * (8 * 8 + 8)
+    assert own.count_params() - shared.count_params() == 2 * 8 * 8 + 8
     attention = shared.encoder.blocks[-1].attention
     assert shared.pointer.query_dense is attention.query_dense
     assert shared.pointer.key_dense is attention.key_dense
@@ -166,3 +168,38 @@ def test_dropout_is_on_in_training_only():
     np.testing.assert_array_equal(states[0], states[1])
     assert np.abs(states[2] - states[3]).max() > 0.1
     assert np.abs(states[2] - states[0]).max() > 0.1
+
+
+def test_every_place_has_a_dropout_of_its_own(monkeypatch):
+    seen = []
+    plain = functional_random.dropout
+
+    def recorded(x, rate, keys):
+        seen.append(tuple(np.asarray(keys)))
+        return plain(x, rate, keys)
+
+    backbone = small.backbone(num_layers=2, dropout=0.5)
+    monkeypatch.setattr(functional_random, "dropout", recorded)
+    x = small.padded(small.rows(7, 5))
+    backbone(x, training=True, dropout_key=3)
+    # The embeddings; both branches of two blocks; those of the generator.
+    assert len(seen) == 1 + 2 * 2 + 2
+    assert len({key for keys in seen for key in keys}) == 2 * len(seen)
+
+
+def test_a_key_makes_the_dropout_of_a_row_whatever_stands_beside_it():
+    backbone = small.backbone(dropout=0.5)
+    rows = small.rows(7, 5, 6)
+
+    def states(x, key):
+        outputs = backbone(x, training=True, dropout_key=key)
+        return np.asarray(outputs["generator_states"])
+
+    expected = states(small.padded(rows), 3)
+    turned = states(small.padded(rows[::-1], length=9), 3)
+    for i, row in enumerate(rows):
+        np.testing.assert_allclose(
+            turned[-1 - i, : len(row)], expected[i, : len(row)], atol=1e-5
+        )
+    other = states(small.padded(rows), 4)
+    assert np.abs(other - expected).max() > 0.1

@@ -47,7 +47,7 @@ def test_a_plain_compile_trains():
     batches = [small.batch(*[12] * 4, seed=seed) for seed in range(2)]
     data = small.dataset(batches)
     history = model.fit(data, epochs=8, shuffle=False, verbose=0).history
-    assert set(history) == METRICS | {"tokens_per_sec"}
+    assert set(history) == METRICS | {"gradient_norm", "tokens_per_sec"}
     assert history["loss"][-1] < history["loss"][0] - 0.1
     assert all(np.isfinite(values).all() for values in history.values())
     assert model.optimizer.iterations == 16
@@ -210,6 +210,28 @@ def test_a_batch_without_next_tokens_is_refused():
             "loss_weights must only have the keys ['language_model', "
             "'generator', 'pointer', 'gate']. Received: "
             "loss_weights={'pointers': 1.0}.",
+        ),
+        *(
+            (
+                {"micro_batches": value},
+                "micro_batches must be a positive integer. Received: "
+                f"micro_batches={value!r}.",
+            )
+            for value in (0, -1, 2.0, "2")
+        ),
+        *(
+            (
+                {"seed": value},
+                "seed must be an integer in [0, 2**32). Received: "
+                f"seed={value!r}.",
+            )
+            for value in (-1, 2**32, 0.5)
+        ),
+        (
+            {"optimizer": keras.optimizers.SGD(gradient_accumulation_steps=2)},
+            "The optimizer's gradient_accumulation_steps must be None: "
+            "micro_batches in compile accumulates, and weighs every token "
+            "alike. Received: gradient_accumulation_steps=2.",
         ),
         (
             {"pointer_temperature": 0},

@@ -1,0 +1,52 @@
+"""What a train step raises when it cannot go on."""
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker of the job does not answer any more.
+
+    Args:
+        reason: what the network said.
+    """
+
+    def __init__(self, reason):
+        super().__init__(
+            "A worker of the job is lost; start all of them again with the "
+            "same command, which goes on from the last checkpoint. Received: "
+            f"{reason}."
+        )
+
+
+class NotFiniteError(FloatingPointError):
+    """A loss or a gradient that is NaN or infinite; no weight has changed.
+
+    Args:
+        step: int, the optimizer's step, counted from 1.
+        losses: names of the sums over the batch that are not finite.
+        variables: paths of the variables whose gradients are not finite.
+    """
+
+    def __init__(self, step, losses, variables):
+        self.step = step
+        self.losses = list(losses)
+        self.variables = list(variables)
+        super().__init__(self.describe(f"step {step}"))
+
+    def describe(self, where):
+        """The message, for a step that is known by a name of the caller's."""
+        culprits = []
+        if self.variables:
+            culprits.append(f"the gradient of {_list(self.variables)}")
+        if self.losses:
+            culprits.append(f"the sum of {_list(self.losses)}")
+        return (
+            f"At {where} {' and '.join(culprits)} is not a finite number; no "
+            "weight was changed. A lower learning rate, clipping or cleaner "
+            "data may help."
+        )
+
+
+def _list(names):
+    """The first of some names, and how many more there are."""
+    if len(names) == 1:
+        return names[0]
+    return f"{names[0]} (and of {len(names) - 1} more)"

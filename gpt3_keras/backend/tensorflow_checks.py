@@ -1,0 +1,48 @@
+"""Numbers that are none: found in the graph, named outside of it."""
+
+import itertools
+import re
+
+import tensorflow as tf
+from keras import tree
+
+from gpt3_keras.backend.errors import NotFiniteError
+
+_MARK = "gpt3_keras_not_finite"
+
+
+def assert_finite(holds, iterations, is_bad):
+    """An operation that fails unless `holds`, and then tells what is bad.
+
+    Args:
+        holds: bool scalar.
+        iterations: int scalar, the optimizer's updates so far.
+        is_bad: bool (N,), for the sums of the losses and for each variable.
+    """
+    step = tf.cast(tf.convert_to_tensor(iterations), "int64") + 1
+    bits = tf.cast(is_bad, "int32")
+    return tf.debugging.Assert(holds, [_MARK, step, bits], summarize=1 << 20)
+
+
+def named(error, model):
+    """The `NotFiniteError` that an operation's error stands for, or itself."""
+    found = re.search(rf"{_MARK}\W+(\d+)\W+([01][01 ]*)", error.message)
+    if not found:
+        return error
+    is_bad = [bit == "1" for bit in found[2].split()]
+    sums = [path[0] for path, _ in tree.flatten_with_path(model.zero_losses())]
+    variables = [variable.path for variable in model.trainable_variables]
+    bad_sums = itertools.compress(sums, is_bad[: len(sums)])
+    return NotFiniteError(
+        int(found[1]),
+        # The number of targets stands under all the others.
+        sorted(set(bad_sums), key=lambda name: (name != "num_targets", name)),
+        itertools.compress(variables, is_bad[len(sums) :]),
+    )
+
+
+def local(values, strategy):
+    """This process's first replica's part of `values`."""
+    return tree.map_structure(
+        lambda x: strategy.experimental_local_results(x)[0], values
+    )

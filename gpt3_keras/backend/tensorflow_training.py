@@ -1,0 +1,233 @@
+"""The TensorFlow train step, on one device or under a `tf.distribute` strategy.
+
+What a replica does: sums of losses and of gradients over its micro-batches,
+then one all-reduce of all sums together. From there on every replica holds
+the same numbers: divide, clip, update once.
+"""
+
+import contextlib
+
+import tensorflow as tf
+from keras import tree
+
+from gpt3_keras.backend import tensorflow_checks as checks
+from gpt3_keras.backend.tensorflow import fresh_zeros
+
+# A float16 scale that has come down so far was not the reason.
+LEAST_LOSS_SCALE = 2.0**-14
+
+
+def train_step(model, x, y, sample_weight):
+    """One update from one batch, whatever it has been cut into.
+
+    Args:
+        model: a compiled `GPT3CausalLM`. Its `micro_batches` says into how
+            many parts this replica's rows are cut; memory is that of a part.
+        x, y, sample_weight: this replica's rows, as `data/batch.py` defines
+            them.
+
+    Returns:
+        What `model.record` makes of the sums over the whole batch, see
+        `GPT3CausalLM.compute_losses`, and of `"gradient_norm"`.
+    """
+    optimizer, loss_scale = _unwrap(model.optimizer)
+    variables = model.trainable_variables
+    sums, gradients = _all_reduce(
+        *_accumulate(model, (x, y, sample_weight), variables, loss_scale)
+    )
+    num_targets = tf.maximum(sums["num_targets"], 1.0)
+    gradients = [gradient / num_targets for gradient in gradients]
+    # Unlike `tf.norm`, `l2_loss` makes no tensor of squares.
+    norms = tf.sqrt(2.0 * tf.stack([tf.nn.l2_loss(g) for g in gradients]))
+    is_bad = ~tf.math.is_finite(
+        tf.concat([tf.stack(tree.flatten(sums)), norms], axis=0)
+    )
+    is_fine = ~tf.reduce_any(is_bad)
+    guards = []
+    if loss_scale is None:
+        guards.append(
+            checks.assert_finite(is_fine, optimizer.iterations, is_bad)
+        )
+    state = () if loss_scale is None else [*variables, *optimizer.variables]
+    before = [tf.identity(variable.value) for variable in state]
+    with tf.control_dependencies(guards), _reduced_already(optimizer):
+        optimizer.apply(gradients, variables)
+
+    def finish(strategy, sums, norms, is_fine, is_bad, before):
+        report = {}
+        if loss_scale is not None:
+            _undo_unless(strategy, is_fine, state, before)
+            report = _update_loss_scale(strategy, loss_scale, is_fine, is_bad)
+        sums, norms, is_fine = checks.local((sums, norms, is_fine), strategy)
+        report["gradient_norm"] = tf.norm(norms)
+        sums = tree.map_structure(lambda x: tf.where(is_fine, x, 0.0), sums)
+        return {**model.record(sums), **report}
+
+    with tf.control_dependencies(guards):
+        return tf.distribute.get_replica_context().merge_call(
+            finish, args=(sums, norms, is_fine, is_bad, before)
+        )
+
+
+def test_step(model, x, y, sample_weight):
+    """As `train_step`, without an update."""
+    sums, _ = _all_reduce(*_accumulate(model, (x, y, sample_weight), None))
+    return tf.distribute.get_replica_context().merge_call(
+        lambda strategy, sums: model.record(checks.local(sums, strategy)),
+        args=(sums,),
+    )
+
+
+def _unwrap(optimizer):
+    """The optimizer, and the `LossScaleOptimizer` around it or None."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return (optimizer, None) if inner is None else (inner, optimizer)
+
+
+def _accumulate(model, batch, variables, loss_scale=None):
+    """Sums of losses and of gradients over the micro-batches of a replica.
+
+    Without `variables`, the losses alone, as evaluation wants them.
+    """
+    key = None if variables is None else model.dropout_key()
+    scale = None if loss_scale is None else loss_scale.dynamic_scale.value
+
+    def accumulate(batch, key, scale):
+        parts = tree.map_structure(
+            lambda x: _split(x, model.micro_batches), batch
+        )
+
+        def add(index, sums, gradients):
+            part = tree.map_structure(lambda x: x[index], parts)
+            new = _of_part(model, part, variables, key, scale)
+            return index + 1, *tree.map_structure(
+                tf.add, (sums, gradients), new
+            )
+
+        if model.micro_batches == 1:
+            part = tree.map_structure(lambda x: x[0], parts)
+            return _of_part(model, part, variables, key, scale)
+        zeros = [
+            fresh_zeros(v.shape, "float32", batch[1]) for v in variables or ()
+        ]
+        return tf.while_loop(
+            lambda index, *_: index < model.micro_batches,
+            add,
+            (0, model.zero_losses(), zeros),
+            maximum_iterations=model.micro_batches,
+            parallel_iterations=1,
+        )[1:]
+
+    if model.compiles_step and not _on_tpu():
+        # The update stays outside: XLA would drop the assertion before it,
+        # and has no collectives on some devices.
+        accumulate = tf.function(accumulate, jit_compile=True, autograph=False)
+    return accumulate(batch, key, scale)
+
+
+def _split(x, num_parts):
+    """Rows (B, ...) as (num_parts, rows of a part, ...), filled up with zeros.
+
+    A row of zeros has the weight 0. There is one at least, as some operations
+    do not take empty batches.
+    """
+    static = x.shape[0]
+    num_rows = tf.shape(x)[0] if static is None else static
+    size = -(-num_rows // num_parts)
+    size = tf.maximum(size, 1) if static is None else max(size, 1)
+    missing = num_parts * size - num_rows
+    if static is None or missing:
+        x = tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1))
+    widths = tf.shape(x)[1:] if None in x.shape[1:] else x.shape[1:]
+    return tf.reshape(x, tf.concat([[num_parts, size], widths], axis=0))
+
+
+def _of_part(model, part, variables, key, scale):
+    """Sums of losses and of gradients, float32, over one micro-batch."""
+    if variables is None:
+        return model.compute_losses(*part, training=False), []
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for variable in variables:
+            tape.watch(variable.value)
+        sums = model.compute_losses(*part, training=True, dropout_key=key)
+        objective = sums["objective"]
+        if scale is not None:
+            # The scale belongs to a mean. Powers of two change no digit.
+            num_tokens = tf.cast(tf.size(part[1]), "float32")
+            log2 = tf.math.log(num_tokens) / tf.math.log(2.0)
+            scale = scale * tf.pow(2.0, -tf.math.ceil(log2))
+            objective = objective * scale
+    gradients = tape.gradient(
+        objective,
+        [variable.value for variable in variables],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    gradients = [tf.cast(tf.convert_to_tensor(g), "float32") for g in gradients]
+    if scale is not None:
+        gradients = [gradient / scale for gradient in gradients]
+    return sums, gradients
+
+
+def _all_reduce(sums, gradients):
+    """Their sums over all replicas, in one reduction."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return sums, gradients
+    total, *gradients = context.all_reduce(
+        tf.distribute.ReduceOp.SUM,
+        [tf.stack(tree.flatten(sums)), *gradients],
+    )
+    return tree.pack_sequence_as(sums, tf.unstack(total)), gradients
+
+
+@contextlib.contextmanager
+def _reduced_already(optimizer):
+    """`apply` without its own sum over the replicas, which has been made.
+
+    Keras has no argument for it; clipping must see the sum, so that leaving
+    the sum to `apply` is no choice. Replicas enter one after the other and
+    leave after all have passed the place where the sum would be made.
+    """
+    optimizer._all_reduce_sum_gradients = lambda pairs: pairs
+    try:
+        yield
+    finally:
+        vars(optimizer).pop("_all_reduce_sum_gradients", None)
+
+
+def _undo_unless(strategy, is_fine, variables, before):
+    """Gives variables the values from `before` back, unless all is fine.
+
+    Without a conditional around the update: inside of those, strategies do
+    not update (keras issue 20582).
+    """
+
+    def choose(variable, old, is_fine):
+        variable.assign(tf.where(is_fine, variable, old))
+
+    for variable, old in zip(variables, before, strict=True):
+        strategy.extended.update(
+            variable.value, choose, args=(old, is_fine), group=False
+        )
+
+
+def _update_loss_scale(strategy, loss_scale, is_fine, is_bad):
+    """Halves the scale after an overflow, doubles it after a long peace."""
+    is_fine, is_bad = checks.local((is_fine, is_bad), strategy)
+    scale = tf.convert_to_tensor(loss_scale.dynamic_scale)
+    num_steps = tf.convert_to_tensor(loss_scale.step_counter) + 1
+    grows = is_fine & (num_steps >= loss_scale.dynamic_growth_steps)
+    new_scale = scale * tf.where(is_fine, tf.where(grows, 2.0, 1.0), 0.5)
+    check = checks.assert_finite(
+        new_scale >= LEAST_LOSS_SCALE, loss_scale.iterations, is_bad
+    )
+    with tf.control_dependencies([check]):
+        loss_scale.dynamic_scale.assign(new_scale)
+    loss_scale.step_counter.assign(
+        tf.where(is_fine & ~grows, num_steps, tf.zeros_like(num_steps))
+    )
+    return {"loss_scale": new_scale}
+
+
+def _on_tpu():
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
