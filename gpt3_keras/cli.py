@@ -19,8 +19,9 @@ def main(argv=None):
         argv: list of strings; the process's own by default.
 
     Returns:
-        The exit code: 0 if the work is done, 2 for bad input, 130 if
-        interrupted.
+        The exit code: 0 if the work is done; 2 for bad input; 3 if training
+        met numbers that are none, 4 if it lost a worker; 128 and a signal's
+        number if that signal interrupted it.
     """
     arguments = cli_arguments.parser().parse_args(argv)
     name = f"gpt3-keras {arguments.verb}"
@@ -29,14 +30,15 @@ def main(argv=None):
         from gpt3_keras import cli_verbs
 
         getattr(cli_verbs, arguments.verb)(arguments)
-    except KeyboardInterrupt:
-        print(f"\n{name}: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        print(f"\n{name}: {str(error) or 'interrupted'}", file=sys.stderr)
+        return getattr(error, "exit_code", 130)
     except Exception as error:
-        if not _is_bad_input(error):
+        code = getattr(error, "exit_code", 2 if _is_bad_input(error) else None)
+        if code is None:
             raise
         print(f"{name}: error: {_message(error)}", file=sys.stderr)
-        return 2
+        return code
     return 0
 
 

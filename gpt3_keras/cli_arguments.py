@@ -151,12 +151,13 @@ def _add_train(verbs):
         "gpt3-keras train --config configs/novels.yaml --workdir runs/novels "
         "--set data.batch_size=4",
     )
-    _add_config(parser, required=True)
+    _add_config(parser)
     parser.add_argument(
         "--workdir",
         metavar="DIR",
         required=True,
-        help="new folder for config, checkpoint and history",
+        help="folder for config, checkpoints and history; a run that is there "
+        "goes on where it was interrupted",
     )
     _add_set(parser)
     _add_json(parser)

@@ -1,7 +1,6 @@
 """The sections that say how a model learns, and on what machines."""
 
 import dataclasses
-import math
 
 from gpt3_keras.config_sections import LossWeights
 from gpt3_keras.config_sections import Section

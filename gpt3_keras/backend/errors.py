@@ -8,6 +8,8 @@ class WorkerLostError(RuntimeError):
         reason: what the network said.
     """
 
+    exit_code = 4
+
     def __init__(self, reason):
         super().__init__(
             "A worker of the job is lost; start all of them again with the "
@@ -24,6 +26,8 @@ class NotFiniteError(FloatingPointError):
         losses: names of the sums over the batch that are not finite.
         variables: paths of the variables whose gradients are not finite.
     """
+
+    exit_code = 3
 
     def __init__(self, step, losses, variables):
         self.step = step

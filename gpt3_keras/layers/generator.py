@@ -53,9 +53,9 @@ class Generator(keras.layers.Layer):
         self.built = True
 
     def call(self, states, encoder_states, padding_mask, dropout_keys=None):
-        return self.prefill(
-            states, encoder_states, padding_mask, dropout_keys
-        )[0]
+        return self.prefill(states, encoder_states, padding_mask, dropout_keys)[
+            0
+        ]
 
     def prefill(self, states, encoder_states, padding_mask, dropout_keys=None):
         """As `call`; also returns the cache that `decode` continues from."""

@@ -32,8 +32,6 @@ class Experiment:
             triple from there on, the training text without end.
         validation: batches of the triple, the held-out text once.
         steps_per_epoch: int, or None where nothing depends on it.
-        flops_per_token: float, what training on a token costs as a share of
-            what the device computes in a second; None: not measured.
     """
 
     config: ExperimentConfig
@@ -42,7 +40,6 @@ class Experiment:
     train: Callable
     validation: tf.data.Dataset
     steps_per_epoch: int | None = None
-    flops_per_token: float | None = None
 
 
 def resolve(config, strategy):

@@ -116,19 +116,21 @@ def prepare(model, config, state, steps_per_epoch):
     return schedule
 
 
-def run_phase(model, config, state, schedule, datasets, hooks):
+def run_phase(model, config, state, measures, datasets, hooks):
     """Trains a prepared `model` to the end of its phase, or to a stop.
 
     Args:
         model: a `GPT3CausalLM`, after `prepare`.
         config: the `ExperimentConfig`.
         state: the `RunState`; it goes along.
-        schedule: from `prepare`.
+        measures: (schedule, flops_per_token): the former from `prepare`, the
+            latter as `callbacks.StepMonitor` takes it.
         datasets: (train, validation), batches of the triple; `train` begins
             at the state's step and does not end.
         hooks: a `Hooks`.
     """
     train, validation = datasets
+    schedule, flops_per_token = measures
     phase = config.training.phases[state.phase]
     last_step = state.first_step + phase.steps
     validation_steps = config.training.validation_steps
@@ -148,7 +150,7 @@ def run_phase(model, config, state, schedule, datasets, hooks):
             plan,
             schedule,
             config.data.batch_size * config.data.sequence_length,
-            hooks.flops_per_token,
+            flops_per_token,
             hooks.report,
         ),
         RunMonitor(

@@ -6,6 +6,8 @@ import pathlib
 import tempfile
 from collections.abc import Callable
 
+from gpt3_keras.backend import NotFiniteError
+from gpt3_keras.training import flops
 from gpt3_keras.training import phases
 from gpt3_keras.training import strategies
 from gpt3_keras.training import workdir
@@ -27,7 +29,6 @@ class Hooks:
         save: function of (state, is_best), which writes a checkpoint.
         show: function of a step, called after each validation.
         stop: the `StopRequest`.
-        flops_per_token: see `callbacks.StepMonitor`.
         steps_per_epoch: int, or None where nobody has asked.
     """
 
@@ -35,7 +36,6 @@ class Hooks:
     save: Callable
     show: Callable
     stop: StopRequest
-    flops_per_token: float | None = None
     steps_per_epoch: int | None = None
 
 
@@ -77,7 +77,6 @@ def train(experiment, folder, watch, stop):
             run.save,
             show,
             stop,
-            experiment.flops_per_token,
             experiment.steps_per_epoch,
         )
         while state.phase < len(experiment.config.training.phases):
@@ -102,6 +101,9 @@ class _Run:
         self.writer = None
         with experiment.strategy.scope():
             self.model = on_token_ids(experiment.model)
+        self.device_flops_per_sec = flops.matmul_flops_per_sec(
+            self.model.backbone.compute_dtype, experiment.strategy
+        )
 
     def _store(self, folder):
         keep = self.config.training.keep_checkpoints
@@ -150,6 +152,22 @@ class _Run:
         (store, *_) = [store for store in stores if step in store.steps()]
         store.restore(step, self.experiment.model, None)
 
+    def _flops_per_token(self):
+        """What a token costs, as a share of what the device does in 1 s."""
+        length = self.config.data.sequence_length
+        num_flops = flops.train_step_flops(self.model.backbone, 1, length)
+        return num_flops / length / self.device_flops_per_sec
+
+    def _locate(self, error, state):
+        """The message of an error with the run's own step in it."""
+        phase = self.config.training.phases[state.phase].name
+        step = state.first_step + error.step
+        saved = self.writer.latest()
+        kept = "There is no checkpoint yet."
+        if saved is not None:
+            kept = f"The checkpoint of step {saved} is the last good one."
+        return f"{error.describe(f'step {step} of phase {phase!r}')} {kept}"
+
     def save(self, state, is_best=False):
         """Writes a checkpoint of the state, the weights and the optimizer."""
         begins = state.step == state.first_step
@@ -174,9 +192,18 @@ class _Run:
             self.experiment.train(first_row),
             self.experiment.validation,
         )
-        phases.run_phase(
-            self.model, self.config, state, schedule, datasets, hooks
-        )
+        try:
+            phases.run_phase(
+                self.model,
+                self.config,
+                state,
+                (schedule, self._flops_per_token()),
+                datasets,
+                hooks,
+            )
+        except NotFiniteError as error:
+            error.args = (self._locate(error, state),)
+            raise
         is_over = state.step >= state.first_step + (
             self.config.training.phases[state.phase].steps
         )

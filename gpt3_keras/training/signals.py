@@ -15,6 +15,7 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, number, step):
         self.number = number
+        self.exit_code = 128 + number
         self.step = step
         super().__init__(
             f"stopped by {signal.Signals(number).name} after step {step}; the "

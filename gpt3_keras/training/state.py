@@ -33,9 +33,7 @@ class RunState:
 
     def next_phase(self, config):
         """The state at the start of the next phase, after this one's end."""
-        return RunState(
-            self.step, self.phase + 1, self.step, _stopping(config)
-        )
+        return RunState(self.step, self.phase + 1, self.step, _stopping(config))
 
     def as_dict(self):
         """Plain JSON."""
