@@ -80,9 +80,10 @@ def run(text=None, output=None, overrides=()):
     print(f"\nAll of it is in {folder.resolve()}:")
     for name, meaning in (
         ("config.yaml", "what was trained, and how"),
-        ("model/", "the checkpoint, a KerasHub preset"),
+        ("checkpoints/", "the model as a KerasHub preset, and what resumes"),
         ("export/1/", "the SavedModel, text in and text out"),
         ("history.jsonl", "what training measured, step by step"),
+        ("tensorboard/", "the same for TensorBoard, with samples"),
         ("curves.png", "losses and learning rate"),
         ("pointer.png", "where the pointer points in a held-out passage"),
     ):

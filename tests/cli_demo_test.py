@@ -31,12 +31,13 @@ def test_demo(tmp_path, capsys):
     folder = tmp_path / "demo"
     figures = cli_demo.run(output=folder, overrides=TINY)
     assert {path.name for path in folder.iterdir()} == {
+        "checkpoints",
         "config.yaml",
         "curves.png",
         "export",
         "history.jsonl",
-        "model",
         "pointer.png",
+        "tensorboard",
         "text",
     }
     assert (folder / "export" / "1" / "saved_model.pb").is_file()

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -99,6 +100,13 @@ def damaged(trained, tmp_path):
     return pathlib.Path(shutil.copytree(trained[0], tmp_path / "damaged"))
 
 
+def preset(folder):
+    """Path of a run's model."""
+    from gpt3_keras.training import workdir
+
+    return workdir.model_folder(folder)
+
+
 def snapshot(folder):
     """Every file of `folder` with its content."""
     files = (path for path in folder.rglob("*") if path.is_file())
@@ -128,15 +136,27 @@ def test_help_does_not_wait_for_tensorflow():
 def test_train(trained):
     folder, figures = trained
     assert {path.name for path in folder.iterdir()} == {
+        "checkpoints",
         "config.yaml",
         "curves.png",
         "history.jsonl",
-        "model",
+        "tensorboard",
     }
-    assert figures["step"] == 4
     assert 1 < figures["val_perplexity"] < 300
     records = (folder / "history.jsonl").read_text("utf-8").splitlines()
-    assert json.loads(records[-1])["val_loss"] == figures["val_loss"]
+    losses = [json.loads(record).get("val_loss") for record in records]
+    assert figures["val_loss"] == min(loss for loss in losses if loss)
+
+
+def test_train_on_a_finished_run_has_nothing_to_do(trained, config, capsys):
+    folder, _ = trained
+    before = snapshot(folder / "checkpoints")
+    capsys.readouterr()
+    assert run("train", "--workdir", folder) == 0
+    first = capsys.readouterr().out
+    assert run("train", "--config", config, "--workdir", folder) == 0
+    assert capsys.readouterr().out == first
+    assert snapshot(folder / "checkpoints") == before
 
 
 def test_evaluate(trained, text, tmp_path, capsys):
@@ -189,7 +209,7 @@ def test_prepare(text, trained, tmp_path, capsys):
     shards = tmp_path / "shards"
     code = run(
         *("prepare", "--input", text, "--output", shards),
-        *("--document", "line", "--tokenizer", trained[0] / "model"),
+        *("--document", "line", "--tokenizer", preset(trained[0])),
     )
     assert code == 0
     assert f"shards are in {shards}." in capsys.readouterr().out
@@ -258,7 +278,12 @@ def test_a_verb_is_required(fails):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train",), "the following arguments are required: --config, --w"),
+        (("train",), "the following arguments are required: --workdir"),
+        (
+            ("train", "--workdir", "x"),
+            "A new run needs a config. Received: --config not given, and no "
+            "run in --workdir x.",
+        ),
         (
             ("train", "--config", "absent.yaml", "--workdir", "x"),
             "argument --config: there is no file absent.yaml",
@@ -269,7 +294,7 @@ def test_a_verb_is_required(fails):
         ),
         (
             ("train", "--conf", "base", "--workdir", "x"),
-            "the following arguments are required: --config",
+            "unrecognized arguments: --conf base",
         ),
         (
             ("evaluate", "--workdir", "absent", "--task", "perplexity"),
@@ -458,12 +483,31 @@ def test_a_corrupted_shard_is_refused(fails, text, config, tmp_path):
 # Runs, checkpoints and exports.
 
 
-def test_train_keeps_another_run(fails, trained, config):
+def test_train_keeps_a_run_of_another_config(trained, config, capsys):
     folder, _ = trained
     before = snapshot(folder)
-    line = fails("train", "--config", config, "--workdir", folder)
-    assert "already holds a run, which stays as it is" in line
+    capsys.readouterr()
+    code = run(
+        *("train", "--config", config, "--workdir", folder),
+        *("--set", "data.batch_size=2", "--set", "training.seed=5"),
+        *("--set", "runtime.steps_per_execution=2"),
+    )
+    assert code == 2
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == (
+        "gpt3-keras train: error: A run goes on with the config that it began "
+        "with; name another folder for another one. Received: "
+        f"{folder} with another config:"
+    )
+    assert lines == ["  data.batch_size: 4 -> 2", "  training.seed: 0 -> 5"]
     assert snapshot(folder) == before
+
+
+def test_train_keeps_what_is_no_run(fails, config, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    line = fails("train", "--config", config, "--workdir", tmp_path)
+    assert "is not empty and stays as it is" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
 @pytest.mark.parametrize(
@@ -490,7 +534,9 @@ def test_a_damaged_checkpoint(fails, damaged):
     weights.write_bytes(weights.read_bytes()[:1000])
     command = ("generate", "--workdir", damaged, "--prompt", "a")
     assert "is damaged: " in fails(*command)
-    shutil.rmtree(damaged / "model")
+    line = fails("train", "--workdir", damaged)
+    assert "is damaged: " in line
+    shutil.rmtree(damaged / "checkpoints")
     assert "has no checkpoint: its training did not" in fails(*command)
 
 
@@ -533,18 +579,79 @@ def test_generate_refuses(fails, trained, options, message):
 
 
 def test_a_full_disk(config, tmp_path, monkeypatch, capsys):
-    from gpt3_keras.training import workdir
+    from gpt3_keras.training import checkpoint_files
 
-    def full_disk(*_):
-        raise OSError(28, os.strerror(28), str(tmp_path / "run" / "model"))
+    write = checkpoint_files.write
 
-    monkeypatch.setattr(workdir, "save_model", full_disk)
+    def full_disk(folder, model, optimizer, state):
+        if state["step"] == 4:
+            raise OSError(28, os.strerror(28))
+        write(folder, model, optimizer, state)
+
+    monkeypatch.setattr(checkpoint_files, "write", full_disk)
     folder = tmp_path / "run"
-    assert run("train", "--config", config, "--workdir", folder) == 2
-    *progress, line = capsys.readouterr().err.splitlines()
-    assert all(each.startswith("training ") for each in progress)
-    model = folder / "model"
-    assert line == f"gpt3-keras train: error: {model}: No space left on device"
+    options = ("--set", "training.checkpoint_steps=2")
+    command = ("train", "--config", config, "--workdir", folder, *options)
+    assert run(*command) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "00000004: No space left on device; the checkpoint of " in line
+    assert "step 2 stays usable." in line
+    monkeypatch.undo()
+    assert run(*command) == 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_stops_training_after_a_checkpoint(
+    name, config, tmp_path, monkeypatch, capsys
+):
+    from gpt3_keras.training import callbacks
+
+    number = getattr(signal, name)
+    end = callbacks.RunMonitor.on_train_batch_end
+
+    def send(monitor, batch, logs=None):
+        if monitor.plan.step == 1:
+            os.kill(os.getpid(), number)
+        end(monitor, batch, logs)
+
+    monkeypatch.setattr(callbacks.RunMonitor, "on_train_batch_end", send)
+    folder = tmp_path / "run"
+    command = ("train", "--config", config, "--workdir", folder)
+    assert run(*command) == 128 + number
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"gpt3-keras train: stopped by {name} after step 1; the same command "
+        "continues from there"
+    )
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == [
+        "00000001"
+    ]
+    monkeypatch.undo()
+    assert run(*command) == 0
+
+
+def test_numbers_that_are_none_stop_training(
+    config, tmp_path, monkeypatch, capsys
+):
+    from gpt3_keras.models import objective
+
+    losses = objective.loss_sums
+
+    def spoilt(*arguments, **options):
+        sums = losses(*arguments, **options)
+        return {**sums, "objective": sums["objective"] * float("nan")}
+
+    monkeypatch.setattr(objective, "loss_sums", spoilt)
+    folder = tmp_path / "run"
+    command = ("train", "--config", config, "--workdir", folder)
+    assert run(*command) == 3
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(
+        "gpt3-keras train: error: At step 1 of phase 'all' the gradient of "
+        "token_embedding/embeddings (and of "
+    )
+    assert line.endswith("There is no checkpoint yet.")
+    monkeypatch.undo()
+    assert run(*command) == 0
 
 
 def test_an_interruption(trained, capsys, monkeypatch):

@@ -80,7 +80,7 @@ def text_dataset(
         ("first_row", first_row, 0),
     ):
         _check_count(name, value, least)
-    corpus = open_corpus(source, tokenizer, document)
+    corpus = _open_corpus(source, tokenizer, document)
     chosen = split_corpus(corpus, split, validation_fraction, seed)
     if split == "validation":
         shuffle_buffer = 0
@@ -127,7 +127,7 @@ def count_rows(
 
     Prepared text knows it; other text is tokenised to find out.
     """
-    corpus = open_corpus(source, tokenizer, document)
+    corpus = _open_corpus(source, tokenizer, document)
     chosen = split_corpus(corpus, split, validation_fraction, seed)
     num_targets = corpus.num_targets(chosen)
     if num_targets is None:
@@ -137,7 +137,7 @@ def count_rows(
     return packing.num_rows(num_targets, sequence_length)
 
 
-def open_corpus(source, tokenizer, document):
+def _open_corpus(source, tokenizer, document):
     if isinstance(source, list | tuple):
         if len(source) > 1 and any(map(manifest.is_prepared, source)):
             raise ValueError(

@@ -50,7 +50,7 @@ def test_held_out_documents_are_not_trained_on(text):
     assert not held_out & words(once, tokenizer)
     # The training text goes on after its end.
     num_batches = sum(1 for _ in once)
-    assert sum(1 for _ in train.take(2 * num_batches + 1)) > 2 * num_batches
+    assert sum(1 for _ in train().take(2 * num_batches + 1)) > 2 * num_batches
 
 
 def test_a_validation_source_of_its_own_leaves_all_to_training(text):
