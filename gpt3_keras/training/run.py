@@ -125,15 +125,15 @@ class _Run:
         if self.to_restore is None:
             return RunState.start(self.config)
         state = RunState.from_dict(self.reader.read_state(self.to_restore))
+        if target == self.folder:
+            self._mark_best(state)
         if state.phase == len(self.config.training.phases):
             self._restore(state)
-        elif target == self.folder:
-            self._mark_best(state)
         return state
 
     def _mark_best(self, state):
         """Makes good a kill between a best checkpoint and its mark."""
-        best = state.stopping.best_step
+        best = state.best_step
         if best in self.reader.steps() and best != self.reader.best():
             self.reader.mark_best(best)
 
@@ -212,5 +212,5 @@ class _Run:
         if state.stopping.best_step != state.step:
             self._restore_best(state.stopping.best_step)
         state = state.next_phase(self.config)
-        self.save(state)
+        self.save(state, is_best=state.best_step == state.step)
         return state

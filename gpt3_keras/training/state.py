@@ -19,12 +19,22 @@ class RunState:
             when all are done.
         first_step: int, the step at which that phase began.
         stopping: the `EarlyStopping` of that phase.
+        earlier_best: int, the step of the best checkpoint of the phase
+            before, or None.
     """
 
     step: int = 0
     phase: int = 0
     first_step: int = 0
     stopping: EarlyStopping = dataclasses.field(default_factory=EarlyStopping)
+    earlier_best: int | None = None
+
+    @property
+    def best_step(self):
+        """The step of the checkpoint that is the best by now, or None."""
+        if self.stopping.best_step is not None:
+            return self.stopping.best_step
+        return self.earlier_best
 
     @classmethod
     def start(cls, config):
@@ -33,7 +43,13 @@ class RunState:
 
     def next_phase(self, config):
         """The state at the start of the next phase, after this one's end."""
-        return RunState(self.step, self.phase + 1, self.step, _stopping(config))
+        return RunState(
+            self.step,
+            self.phase + 1,
+            self.step,
+            _stopping(config),
+            earlier_best=self.best_step,
+        )
 
     def as_dict(self):
         """Plain JSON."""
@@ -52,6 +68,7 @@ class RunState:
             phase=state["phase"],
             first_step=state["first_step"],
             stopping=EarlyStopping(**stopping),
+            earlier_best=state["earlier_best"],
         )
 
 

@@ -16,6 +16,7 @@ ELSEWHERE = {
     "Perplexity": "metrics_test.py",
     "SeededSampler": "samplers_test.py",
     "ShiftedSchedule": "training/phases_test.py",
+    "CosineDecayWithNoise": "schedules_test.py",
     "GPT3Tokenizer": "models/tokenizer_test.py",
     "GPT3CausalLMPreprocessor": "models/preprocessor_test.py",
 }

@@ -234,7 +234,7 @@ def test_real_novels_are_read_whole(real_data, gpt3_tokenizer):
 
 def peak_bytes(source, **options):
     """The most memory that Python and NumPy held while rows were read."""
-    corpus = pipeline.open_corpus(source, TOKENIZER, options["document"])
+    corpus = pipeline._open_corpus(source, TOKENIZER, options["document"])
     split = pipeline.split_corpus(corpus, "all", 0.1, 0)
     tracemalloc.start()
     num_tokens = 0

@@ -48,7 +48,7 @@ def test_the_first_loss_is_the_best_even_if_it_is_none():
 @pytest.mark.parametrize("best_loss", [math.inf, 0.1 + 0.2])
 def test_a_state_survives_json(best_loss):
     stopping = EarlyStopping(3, 0.1, best_loss, 40, 2)
-    state = RunState(50, 1, 30, stopping)
+    state = RunState(50, 1, 30, stopping, earlier_best=20)
     text = json.dumps(state.as_dict(), allow_nan=False)
     assert RunState.from_dict(json.loads(text)) == state
 
@@ -66,5 +66,8 @@ def test_a_phase_begins_anew():
     state.step = 70
     state.stopping.add(60, 1.0)
     following = state.next_phase(config)
-    assert following == RunState(70, 1, 70, EarlyStopping(4, 0.25))
+    assert following == RunState(70, 1, 70, EarlyStopping(4, 0.25), 60)
+    assert following.best_step == 60
+    following.stopping.add(80, 5.0)
+    assert following.best_step == 80
     assert dataclasses.asdict(state)["stopping"]["best_step"] == 60
