@@ -14,6 +14,7 @@ from gpt3_keras.backend.tensorflow import compiled
 from gpt3_keras.backend.tensorflow import mixture_loss
 from gpt3_keras.backend.tensorflow import stateless_uniform
 from gpt3_keras.backend.tensorflow import target_log_probs
+from gpt3_keras.backend.tensorflow_checks import naming_lost_workers
 from gpt3_keras.backend.tensorflow_recurrence import gru
 from gpt3_keras.backend.tensorflow_recurrence import lstm
 from gpt3_keras.backend.tensorflow_steps import build_optimizer
@@ -29,6 +30,7 @@ __all__ = [
     "gru",
     "lstm",
     "mixture_loss",
+    "naming_lost_workers",
     "stateless_uniform",
     "step_function",
     "target_log_probs",

@@ -1,5 +1,6 @@
 """Numbers that are none: found in the graph, named outside of it."""
 
+import contextlib
 import itertools
 import re
 
@@ -7,7 +8,16 @@ import tensorflow as tf
 from keras import tree
 
 from gpt3_keras.backend.errors import NotFiniteError
+from gpt3_keras.backend.errors import WorkerLostError
 
+# What a collective raises in those that are left, when a worker is gone.
+_NETWORK_ERRORS = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+)
 _MARK = "gpt3_keras_not_finite"
 
 
@@ -26,10 +36,10 @@ def assert_finite(holds, iterations, is_bad):
 
 def named(error, model):
     """The `NotFiniteError` that an operation's error stands for, or itself."""
-    found = re.search(rf"{_MARK}\W+(\d+)\W+([01][01 ]*)", error.message)
+    found = re.search(rf"{_MARK}\W+(\d+)\W+([01][01, ]*)", error.message)
     if not found:
         return error
-    is_bad = [bit == "1" for bit in found[2].split()]
+    is_bad = [bit == "1" for bit in re.findall("[01]", found[2])]
     sums = [path[0] for path, _ in tree.flatten_with_path(model.zero_losses())]
     variables = [variable.path for variable in model.trainable_variables]
     bad_sums = itertools.compress(sums, is_bad[: len(sums)])
@@ -46,3 +56,22 @@ def local(values, strategy):
     return tree.map_structure(
         lambda x: strategy.experimental_local_results(x)[0], values
     )
+
+
+@contextlib.contextmanager
+def naming_lost_workers(strategy):
+    """Raises `WorkerLostError` for what the network raises inside.
+
+    Args:
+        strategy: the `tf.distribute.Strategy`; without other workers errors
+            stay what they are.
+    """
+    try:
+        yield
+    except _NETWORK_ERRORS as error:
+        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise
+        reason = error.message.splitlines()[0]
+        # What comes before names an operation of TensorFlow's.
+        reason = re.sub(r"^\{\{.*?\}\}\s*", "", reason).rstrip(". ")
+        raise WorkerLostError(reason) from None

@@ -1,20 +1,8 @@
 """What `fit` and `evaluate` run, on one device or under a strategy."""
 
-import itertools
-
 import tensorflow as tf
 
 from gpt3_keras.backend import tensorflow_checks as checks
-from gpt3_keras.backend.errors import WorkerLostError
-
-# What a collective raises in those that are left.
-_NETWORK_ERRORS = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.CancelledError,
-    tf.errors.InternalError,
-)
 
 
 def build_optimizer(model):
@@ -50,30 +38,52 @@ def step_function(model, step):
         return checks.local(strategy.run(step, args=(data,)), strategy)
 
     def all_steps(iterator):
-        for _ in tf.range(model.steps_per_execution - 1):
-            one_step(next(iterator))
-        return one_step(next(iterator))
+        return _up_to(model.steps_per_execution, one_step, iterator)
 
     if not model.run_eagerly:
         one_step = tf.function(one_step, reduce_retracing=True)
-        all_steps = tf.function(all_steps, reduce_retracing=True)
+        all_steps = tf.function(
+            all_steps, reduce_retracing=True, autograph=False
+        )
     in_graph = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
     def function(iterator):
         try:
-            if isinstance(iterator, in_graph):
-                return all_steps(iterator)
-            for data in itertools.islice(iterator, model.steps_per_execution):
-                logs = one_step(data)
-            return logs
+            with checks.naming_lost_workers(strategy):
+                if isinstance(iterator, in_graph):
+                    return all_steps(iterator)
+                steps = range(model.steps_per_execution)
+                for _, data in zip(steps, iterator):
+                    logs = one_step(data)
+                return logs
         except tf.errors.InvalidArgumentError as error:
             raise checks.named(error, model) from None
-        except _NETWORK_ERRORS as error:
-            if not isinstance(
-                strategy, tf.distribute.MultiWorkerMirroredStrategy
-            ):
-                raise
-            reason = error.message.splitlines()[0].rstrip(". ")
-            raise WorkerLostError(reason) from None
 
     return function
+
+
+def _up_to(num_steps, one_step, iterator):
+    """So many steps, or as many as there are batches; the last one's logs."""
+    logs = one_step(iterator.get_next())
+    if num_steps == 1:
+        return logs
+
+    def body(count, _, batch):
+        logs = one_step(batch.get_value())
+        # No batch is taken that this call has no step for.
+        return (
+            count + 1,
+            logs,
+            tf.cond(
+                count + 1 < num_steps,
+                iterator.get_next_as_optional,
+                lambda: batch,
+            ),
+        )
+
+    return tf.while_loop(
+        lambda count, _, batch: (count < num_steps) & batch.has_value(),
+        body,
+        (1, logs, iterator.get_next_as_optional()),
+        parallel_iterations=1,
+    )[1]

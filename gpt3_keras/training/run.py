@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 
 from gpt3_keras.backend import NotFiniteError
+from gpt3_keras.backend import naming_lost_workers
 from gpt3_keras.training import flops
 from gpt3_keras.training import phases
 from gpt3_keras.training import strategies
@@ -79,8 +80,9 @@ def train(experiment, folder, watch, stop):
             stop,
             experiment.steps_per_epoch,
         )
-        while state.phase < len(experiment.config.training.phases):
-            state = run.phase(state, hooks)
+        with naming_lost_workers(experiment.strategy):
+            while state.phase < len(experiment.config.training.phases):
+                state = run.phase(state, hooks)
         phases.set_trainable(experiment.model.backbone)
         return read_history(target / workdir.HISTORY)
 

@@ -7,14 +7,20 @@ made before TensorFlow has computed anything.
 import contextlib
 import json
 import os
+import subprocess
 import sys
-import threading
 
 import tensorflow as tf
 from official.common import distribute_utils
 
-# The exit code of a process that waits for others in vain.
-WORKER_LOST = 4
+# Waits for the end of its input, and if that does not come kills a process.
+_WATCHER = """
+import os, select, signal, sys
+pid, secs, message = sys.argv[1:]
+if not select.select([sys.stdin], [], [], float(secs))[0]:
+    print(message, file=sys.stderr, flush=True)
+    os.kill(int(pid), signal.SIGTERM)
+"""
 
 _PRECISION_OF_DEVICE = {
     "TPU": "mixed_bfloat16",
@@ -107,7 +113,9 @@ def _describe_cluster(runtime):
 def waiting_for_workers(runtime):
     """Ends the process if the job's workers do not all come within a time.
 
-    TensorFlow itself would wait for ever, in code that cannot be interrupted.
+    TensorFlow itself would wait for ever, and lets no other thread of the
+    process run meanwhile: a process of its own looks at the clock, and ends
+    this one with SIGTERM.
 
     Args:
         runtime: a `RuntimeConfig`.
@@ -115,24 +123,22 @@ def waiting_for_workers(runtime):
     if runtime.strategy != "multi_worker_mirrored":
         yield
         return
-
-    def give_up():
-        print(
-            f"The workers of the job have not all started within "
-            f"{runtime.startup_timeout_secs} s. Received: "
-            f"{_workers()}.",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(WORKER_LOST)
-
-    timer = threading.Timer(runtime.startup_timeout_secs, give_up)
-    timer.daemon = True
-    timer.start()
+    _describe_cluster(runtime)
+    message = (
+        "gpt3-keras train: error: The workers of the job must all start "
+        "within runtime.startup_timeout_secs. Received: "
+        f"runtime.startup_timeout_secs={runtime.startup_timeout_secs}, "
+        f"workers {_workers()}."
+    )
+    arguments = [str(os.getpid()), str(runtime.startup_timeout_secs), message]
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", _WATCHER, *arguments], stdin=subprocess.PIPE
+    )
     try:
         yield
     finally:
-        timer.cancel()
+        watcher.stdin.close()  # Its end ends the watcher, as our end would.
+        watcher.wait()
 
 
 def _workers():

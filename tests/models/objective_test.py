@@ -8,6 +8,7 @@ import tensorflow as tf
 from gpt3_keras import losses
 from gpt3_keras.backend import tensorflow as kernels
 from gpt3_keras.models import objective
+from tests import graphs
 from tests import oracles
 from tests.models import small
 
@@ -141,19 +142,6 @@ def test_the_objective_s_gradient_is_that_of_a_call(model):
         )
 
 
-def tensors_of(graph, seen):
-    """Every tensor of a graph and of the graphs that it calls."""
-    for op in graph.get_operations():
-        yield from op.outputs
-        for name in op.node_def.attr:
-            value = op.node_def.attr[name]
-            for function in (value.func, *value.list.func):
-                if function.name and function.name not in seen:
-                    seen.add(function.name)
-                    called = graph._get_function(function.name).graph
-                    yield from tensors_of(called, seen)
-
-
 @pytest.mark.parametrize(
     "choices", [{}, small.OTHER_CHOICES], ids=["", "other"]
 )
@@ -175,7 +163,8 @@ def test_training_never_holds_the_whole_vocabulary_for_all_tokens(
     )
     of_the_vocabulary = [
         tensor
-        for tensor in tensors_of(step.graph, set())
+        for operation in graphs.operations(step.graph)
+        for tensor in operation.outputs
         if vocabulary_size in list(tensor.shape or [])
     ]
     rows = {
