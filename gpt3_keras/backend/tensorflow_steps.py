@@ -53,7 +53,7 @@ def step_function(model, step):
                 if isinstance(iterator, in_graph):
                     return all_steps(iterator)
                 steps = range(model.steps_per_execution)
-                for _, data in zip(steps, iterator):
+                for _, data in zip(steps, iterator, strict=False):
                     logs = one_step(data)
                 return logs
         except tf.errors.InvalidArgumentError as error:

@@ -19,7 +19,7 @@ import os, select, signal, sys
 pid, secs, message = sys.argv[1:]
 if not select.select([sys.stdin], [], [], float(secs))[0]:
     print(message, file=sys.stderr, flush=True)
-    os.kill(int(pid), signal.SIGTERM)
+    os.kill(int(pid), signal.SIGKILL)
 """
 
 _PRECISION_OF_DEVICE = {
@@ -115,7 +115,7 @@ def waiting_for_workers(runtime):
 
     TensorFlow itself would wait for ever, and lets no other thread of the
     process run meanwhile: a process of its own looks at the clock, and ends
-    this one with SIGTERM.
+    this one with SIGKILL.
 
     Args:
         runtime: a `RuntimeConfig`.

@@ -116,7 +116,7 @@ def test_workers_that_do_not_come_are_named(config, tmp_path):
     with processes.job(config, tmp_path / "run", ports, *more) as job:
         job[1].kill()
         code, line = processes.finish(job[0], 90)
-    assert code == -signal.SIGTERM
+    assert code == -signal.SIGKILL
     assert line.startswith(
         "gpt3-keras train: error: The workers of the job must all start "
         "within runtime.startup_timeout_secs. Received: "

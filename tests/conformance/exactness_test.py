@@ -1,0 +1,136 @@
+"""One number, however the work is cut or spread: on real text, dropout on."""
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WEIGHT_TOLERANCE = 1e-5  # of the variable's largest weight, or of 0.01
+LOSS_TOLERANCE = 1e-6
+LEAST_SIZE = 1e-2
+TIMEOUT_SECS = 240
+
+pytestmark = pytest.mark.slow
+
+
+def start(text, output, cuts, environment=()):
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tests.conformance.exact_run"),
+            *(str(text), str(output), *cuts),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **dict(environment)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(processes):
+    """Waits for all; none outlives this."""
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=TIMEOUT_SECS)
+            assert process.returncode == 0, errors[-2000:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def start_job(text, output, num_workers, cuts):
+    """The processes of a job of workers on free ports of this machine."""
+    with contextlib.ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.socket()) for _ in range(num_workers)
+        ]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    return [
+        start(
+            text,
+            output,
+            cuts,
+            {
+                "TF_CONFIG": json.dumps(
+                    {
+                        "cluster": {"worker": hosts},
+                        "task": {"type": "worker", "index": i},
+                    }
+                )
+            }.items(),
+        )
+        for i in range(num_workers)
+    ]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, real_data):
+    """A folder with what every cut gave."""
+    folder = tmp_path_factory.mktemp("exact")
+    (novel,) = real_data("novels_en").glob("ENG18652*.txt")
+    text = folder / "text.txt"
+    text.write_text(novel.read_text("utf-8")[:60_000], encoding="utf-8")
+    finish([start(text, folder, ("1x1", "1x2", "1x8", "2x1", "2x2"))])
+    # Collectives of another size need a process of their own.
+    finish([start(text, folder, ("4x1",))])
+    finish(start_job(text, folder, 2, ("1x1", "1x2")))
+    finish(start_job(text, folder, 4, ("1x1",)))
+    return folder
+
+
+def load(results, name):
+    with np.load(results / f"{name}.npz") as arrays:
+        return dict(arrays)
+
+
+CUTS = (
+    "1x2",
+    "1x8",
+    "2x1",
+    "2x2",
+    "4x1",
+    "worker_0_1x1",
+    "worker_0_1x2",
+    "worker_1_1x2",
+)
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_the_cut_changes_nothing(results, name):
+    expected, found = load(results, "1x1"), load(results, name)
+    for key in ("losses", "report"):
+        np.testing.assert_allclose(
+            found.pop(key), expected.pop(key), rtol=LOSS_TOLERANCE
+        )
+    predictions = found.pop("predictions", None)
+    expected_predictions = expected.pop("predictions")
+    if predictions is not None:
+        np.testing.assert_allclose(predictions, expected_predictions, atol=1e-4)
+    assert found.keys() == expected.keys()
+    for path, weight in expected.items():
+        scale = max(np.abs(weight).max(), LEAST_SIZE)
+        error = np.abs(found[path] - weight).max() / scale
+        assert error < WEIGHT_TOLERANCE, path
+
+
+def test_training_moves_far_more_than_the_tolerance(results):
+    losses = load(results, "1x1")["losses"]
+    assert len(losses) == 20
+    assert losses[-1] < losses[0]
+    assert np.ptp(losses) > 1e4 * LOSS_TOLERANCE
+
+
+def test_all_workers_report_the_same(results):
+    first, second = (load(results, f"worker_{i}_1x1") for i in range(2))
+    for name, value in first.items():
+        np.testing.assert_array_equal(second[name], value, err_msg=name)
