@@ -11,8 +11,8 @@ import tensorflow as tf
 CHUNK_TOKENS = 512
 
 # Probabilities over their softmax's sum are too small for float16; times this
-# power of two they are not, and in the wider types it changes no digit.
-_GAIN = 1024.0
+# power of two they are not.
+_FLOAT16_GAIN = 1024.0
 
 
 def target_log_probs(states, output_kernel, targets):
@@ -48,6 +48,7 @@ def mixture_loss(
     weights,
     terms,
     learns=(True, True),
+    kernel_gradient=None,
 ):
     """The weighted sum of mixture and generator cross entropies over tokens.
 
@@ -66,16 +67,19 @@ def mixture_loss(
             mixture's being 0, the gate and the pointer have no gradient.
         learns: pair of bools, whether the states and the output matrix want
             a gradient. What nobody wants is not computed.
+        kernel_gradient: float32 (V, D), or None. The output matrix' gradient
+            is added to it here, in place, and does not flow.
 
     Returns:
-        The sum, a float32 scalar, and log P_gen(target), float32 (N,); the
-        gradient is that of the sum alone.
+        The sum, a float32 scalar; log P_gen(target), float32 (N,); and
+        `kernel_gradient` with what was added. The gradient is that of the
+        sum alone.
     """
     # A variable would be one of `custom_gradient`'s own, when run eagerly.
     output_kernel = tf.convert_to_tensor(output_kernel)
     if not learns[0]:
         states = tf.stop_gradient(states)
-    if not learns[1]:
+    if kernel_gradient is not None or not learns[1]:
         output_kernel = tf.stop_gradient(output_kernel)
     if not terms[0]:
         log_generate = tf.stop_gradient(log_generate)
@@ -87,42 +91,45 @@ def mixture_loss(
         inputs = [states, targets, log_generate, log_copy, weights]
         # Where the output matrix does not learn, a number stands for it; its
         # gradient then goes nowhere.
-        shape = output_kernel.shape if learns[1] else []
-        zeros = fresh_zeros(shape, output_kernel.dtype, targets)
+        d_kernel = kernel_gradient
+        if kernel_gradient is None or not learns[1]:
+            shape = output_kernel.shape if learns[1] else []
+            d_kernel = fresh_zeros(shape, output_kernel.dtype, targets)
         (d_kernel, total), per_token = _over_chunks(
             lambda chunk, carry: _mixture_chunk(
                 chunk, carry, kernel, terms, learns
             ),
             inputs,
-            (zeros, tf.zeros([], "float32")),
+            (d_kernel, tf.zeros([], "float32")),
             ["float32", "float32", states.dtype, "float32", "float32"],
         )
         log_probs_N, pull_N, d_states_ND, d_generate_N, d_copy_N = per_token
         if learns[1]:
-            pulled_ND = tf.cast(states, "float32") * _GAIN * pull_N[:, None]
+            pulled_ND = tf.cast(states, "float32") * pull_N[:, None]
             d_kernel = tf.tensor_scatter_nd_sub(
                 d_kernel, targets[:, None], tf.cast(pulled_ND, d_kernel.dtype)
             )
 
-        def gradient(upstream, _):
+        def gradient(upstream, *_):
             return (
                 tf.cast(upstream, states.dtype) * d_states_ND,
-                tf.cast(upstream / _GAIN, d_kernel.dtype) * d_kernel,
+                tf.cast(upstream, d_kernel.dtype) * d_kernel,
                 upstream * d_generate_N,
                 upstream * d_copy_N,
             )
 
-        return (total, log_probs_N), gradient
+        return (total, log_probs_N, d_kernel), gradient
 
-    total, log_probs_N = fused(states, output_kernel, log_generate, log_copy)
-    return total, tf.stop_gradient(log_probs_N)
+    total, log_probs_N, d_kernel = fused(
+        states, output_kernel, log_generate, log_copy
+    )
+    if kernel_gradient is not None and learns[1]:
+        kernel_gradient = tf.stop_gradient(d_kernel)
+    return total, tf.stop_gradient(log_probs_N), kernel_gradient
 
 
 def _mixture_chunk(chunk, carry, output_kernel, terms, learns):
-    """Loss and gradients of one chunk of tokens; see `mixture_loss`.
-
-    The output matrix' gradient in the carry is `_GAIN` times too large.
-    """
+    """Loss and gradients of one chunk of tokens; see `mixture_loss`."""
     states_CD, targets_C, log_generate_C, log_copy_C, weights_C = chunk
     d_kernel_VD, total = carry
     exps_CV, max_C, logits_C = _exp_logits(states_CD, output_kernel, targets_C)
@@ -151,9 +158,11 @@ def _mixture_chunk(chunk, carry, output_kernel, terms, learns):
             scaled_C1 * expected_CD - pull_C[:, None] * target_CD, dtype
         )
     if learns[1]:
-        scaled_CD = tf.cast(_GAIN * scaled_C1, dtype) * states_CD
+        gain = _FLOAT16_GAIN if dtype == tf.float16 else 1.0
+        scaled_CD = tf.cast(gain * scaled_C1, dtype) * states_CD
         product_VD = tf.matmul(exps_CV, scaled_CD, transpose_a=True)
-        d_kernel_VD += tf.cast(product_VD, d_kernel_VD.dtype)
+        product_VD = tf.cast(product_VD, d_kernel_VD.dtype)
+        d_kernel_VD += product_VD / gain if gain != 1.0 else product_VD
     outputs = (log_probs_C, pull_C, d_states_CD, d_generate_C, d_copy_C)
     return (d_kernel_VD, total), outputs
 

@@ -99,21 +99,29 @@ def _accumulate(model, batch, variables, loss_scale=None):
 
         def add(index, sums, gradients):
             part = tree.map_structure(lambda x: x[index], parts)
-            new = _of_part(model, part, variables, key, scale)
-            return index + 1, *tree.map_structure(
-                tf.add, (sums, gradients), new
+            new, gradients = _of_part(
+                model, part, variables, key, scale, gradients
+            )
+            return (
+                index + 1,
+                tree.map_structure(tf.add, sums, new),
+                gradients,
             )
 
+        start = (
+            0,
+            model.zero_losses(),
+            [
+                fresh_zeros(v.shape, "float32", batch[1])
+                for v in variables or ()
+            ],
+        )
         if model.micro_batches == 1:
-            part = tree.map_structure(lambda x: x[0], parts)
-            return _of_part(model, part, variables, key, scale)
-        zeros = [
-            fresh_zeros(v.shape, "float32", batch[1]) for v in variables or ()
-        ]
+            return add(*start)[1:]
         return tf.while_loop(
             lambda index, *_: index < model.micro_batches,
             add,
-            (0, model.zero_losses(), zeros),
+            start,
             maximum_iterations=model.micro_batches,
             parallel_iterations=1,
         )[1:]
@@ -142,14 +150,27 @@ def _split(x, num_parts):
     return tf.reshape(x, tf.concat([[num_parts, size], widths], axis=0))
 
 
-def _of_part(model, part, variables, key, scale):
-    """Sums of losses and of gradients, float32, over one micro-batch."""
-    if variables is None:
-        return model.compute_losses(*part, training=False), []
+def _of_part(model, part, variables, key, scale, gradients):
+    """Sums of losses over one micro-batch, and `gradients` with its own.
+
+    A tied embedding is read twice, and a tape would add two matrices of its
+    size to a third: here both gradients go to their places in the one there
+    is, that of the output matrix as it is made.
+    """
+    if not variables:
+        return model.compute_losses(*part, training=False), gradients
+    embedding = model.backbone.tied_embedding()
+    places = [variable is embedding for variable in variables]
+    tied = places.index(True) if any(places) else None
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         for variable in variables:
             tape.watch(variable.value)
-        sums = model.compute_losses(*part, training=True, dropout_key=key)
+        sums = model.compute_losses(
+            *part,
+            training=True,
+            dropout_key=key,
+            kernel_gradient=None if tied is None else gradients[tied],
+        )
         objective = sums["objective"]
         if scale is not None:
             # The scale belongs to a mean. Powers of two change no digit.
@@ -157,15 +178,28 @@ def _of_part(model, part, variables, key, scale):
             log2 = tf.math.log(num_tokens) / tf.math.log(2.0)
             scale = scale * tf.pow(2.0, -tf.math.ceil(log2))
             objective = objective * scale
-    gradients = tape.gradient(
+    if tied is not None:
+        gradients = list(gradients)
+        gradients[tied] = sums.pop("kernel_gradient")
+    new = tape.gradient(
         objective,
         [variable.value for variable in variables],
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
-    gradients = [tf.cast(tf.convert_to_tensor(g), "float32") for g in gradients]
-    if scale is not None:
-        gradients = [gradient / scale for gradient in gradients]
-    return sums, gradients
+    return sums, [
+        _add(gradient, part, scale)
+        for gradient, part in zip(gradients, new, strict=True)
+    ]
+
+
+def _add(total, new, scale):
+    """`total` and a gradient, dense or sparse, whose scale is taken off."""
+    if isinstance(new, tf.IndexedSlices):
+        values = tf.cast(new.values, "float32")
+        values = values if scale is None else values / scale
+        return tf.tensor_scatter_nd_add(total, new.indices[:, None], values)
+    new = tf.cast(new, "float32")
+    return total + (new if scale is None else new / scale)
 
 
 def _all_reduce(sums, gradients):

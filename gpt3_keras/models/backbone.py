@@ -225,6 +225,13 @@ class GPT3Backbone(keras_hub.models.Backbone):
         states = any(layer.trainable_weights for layer in readers)
         return states or embedding, embedding
 
+    def tied_embedding(self):
+        """The variable that is also the output matrix, if one is and learns."""
+        embedding = self.token_embedding
+        if embedding.tie_weights and embedding.trainable_weights:
+            return embedding.embeddings
+        return None
+
     def output_kernel(self):
         """The output matrix, (V, D)."""
         if self.token_embedding.tie_weights:

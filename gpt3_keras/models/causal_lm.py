@@ -173,7 +173,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         """What `compute_losses` gives for no row at all."""
         return objective.zero_sums()
 
-    def compute_losses(self, x, y, sample_weight, training, dropout_key=None):
+    def compute_losses(self, x, y, sample_weight, training, **options):
         """Sums of every loss over a batch; see `objective.loss_sums`."""
         return objective.loss_sums(
             self.backbone,
@@ -183,7 +183,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             self.loss_weights,
             self.pointer_temperature,
             training,
-            dropout_key,
+            **options,
         )
 
     def record(self, sums):

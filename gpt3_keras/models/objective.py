@@ -46,6 +46,7 @@ def loss_sums(
     pointer_temperature,
     training,
     dropout_key=None,
+    kernel_gradient=None,
 ):
     """Sums of every loss over a batch.
 
@@ -58,24 +59,27 @@ def loss_sums(
             its gradients along with its value. A term of weight 0 is then no
             part of the objective and costs no gradient.
         dropout_key: uint32 scalar, see `GPT3Backbone`.
+        kernel_gradient: float32 (V, D), see `backend.mixture_loss`.
 
     Returns:
         A dict: `"objective"`, the weighted sum of all terms, float32;
         `"num_targets"`, float32; and (sum, count) pairs for each of
-        `losses.TERMS`, `"pointer_mrr"` and `"copied_share"`.
+        `losses.TERMS`, `"pointer_mrr"` and `"copied_share"`; and
+        `"kernel_gradient"`, if one was given.
     """
     outputs = backbone(x, training=training, dropout_key=dropout_key)
     mask, match, log_generate, log_copy = _copying(outputs, x, y)
     head = _head_inputs(backbone, outputs, y)
     head_weights = (loss_weights["language_model"], loss_weights["generator"])
     if training and any(head_weights):
-        objective, generation = backend.mixture_loss(
+        objective, generation, kernel_gradient = backend.mixture_loss(
             *head,
             _flatten(log_generate),
             _flatten(log_copy),
             _flatten(sample_weight),
             head_weights,
             backbone.head_learns(),
+            kernel_gradient,
         )
         remaining_terms = ("pointer", "gate")
     else:
@@ -94,6 +98,8 @@ def loss_sums(
     for term in remaining_terms:
         if loss_weights[term]:
             objective = objective + loss_weights[term] * sums[term][0]
+    if kernel_gradient is not None:
+        sums["kernel_gradient"] = kernel_gradient
     num_targets = ops.sum(sample_weight)
     copied = ops.sum(sample_weight * ops.exp(log_copy - log_probs))
     return {

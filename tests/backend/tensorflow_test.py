@@ -157,7 +157,7 @@ def test_log_probs_of_mixture_loss_are_values_alone():
     tensors = [tf.constant(array) for array in arrays]
     with tf.GradientTape() as tape:
         tape.watch(tensors)
-        _, log_probs = mixture_loss(tensors, targets, weights, (1.0, 0.5))
+        _, log_probs, _ = mixture_loss(tensors, targets, weights, (1.0, 0.5))
     np.testing.assert_allclose(log_probs, expected, rtol=1e-5)
     assert tape.gradient(log_probs, tensors) == [None] * 4
 
