@@ -87,28 +87,20 @@ def mixture_loss(
 
     @tf.custom_gradient
     def fused(states, output_kernel, log_generate, log_copy):
-        kernel = tf.cast(output_kernel, states.dtype)
-        inputs = [states, targets, log_generate, log_copy, weights]
         # Where the output matrix does not learn, a number stands for it; its
         # gradient then goes nowhere.
-        d_kernel = kernel_gradient
+        start = kernel_gradient
         if kernel_gradient is None or not learns[1]:
             shape = output_kernel.shape if learns[1] else []
-            d_kernel = fresh_zeros(shape, output_kernel.dtype, targets)
-        (d_kernel, total), per_token = _over_chunks(
-            lambda chunk, carry: _mixture_chunk(
-                chunk, carry, kernel, terms, learns
-            ),
-            inputs,
-            (d_kernel, tf.zeros([], "float32")),
-            ["float32", "float32", states.dtype, "float32", "float32"],
+            start = fresh_zeros(shape, output_kernel.dtype, targets)
+        total, d_kernel, per_token = _mixture_pass(
+            [states, targets, log_generate, log_copy, weights],
+            output_kernel,
+            start,
+            terms,
+            learns,
         )
-        log_probs_N, pull_N, d_states_ND, d_generate_N, d_copy_N = per_token
-        if learns[1]:
-            pulled_ND = tf.cast(states, "float32") * pull_N[:, None]
-            d_kernel = tf.tensor_scatter_nd_sub(
-                d_kernel, targets[:, None], tf.cast(pulled_ND, d_kernel.dtype)
-            )
+        log_probs_N, d_states_ND, d_generate_N, d_copy_N = per_token
 
         def gradient(upstream, *_):
             return (
@@ -126,6 +118,33 @@ def mixture_loss(
     if kernel_gradient is not None and learns[1]:
         kernel_gradient = tf.stop_gradient(d_kernel)
     return total, tf.stop_gradient(log_probs_N), kernel_gradient
+
+
+def _mixture_pass(inputs, output_kernel, d_kernel, terms, learns):
+    """Losses and gradients of all tokens; see `mixture_loss`.
+
+    Returns:
+        The loss; `d_kernel` with the output matrix' gradient added; and, of
+        each token, log P_gen and the gradients to the states, to log g and to
+        the copy's log probability.
+    """
+    states, targets = inputs[:2]
+    kernel = tf.cast(output_kernel, states.dtype)
+    (d_kernel, total), per_token = _over_chunks(
+        lambda chunk, carry: _mixture_chunk(
+            chunk, carry, kernel, terms, learns
+        ),
+        inputs,
+        (d_kernel, tf.zeros([], "float32")),
+        ["float32", "float32", states.dtype, "float32", "float32"],
+    )
+    log_probs_N, pull_N, *gradients = per_token
+    if learns[1]:
+        pulled_ND = tf.cast(states, "float32") * pull_N[:, None]
+        d_kernel = tf.tensor_scatter_nd_sub(
+            d_kernel, targets[:, None], tf.cast(pulled_ND, d_kernel.dtype)
+        )
+    return total, d_kernel, (log_probs_N, *gradients)
 
 
 def _mixture_chunk(chunk, carry, output_kernel, terms, learns):

@@ -150,6 +150,31 @@ def test_mixture_loss_is_finite_with_a_saturated_gate(ends):
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_the_kernel_s_gradient_goes_where_it_is_to_be_added():
+    arrays, targets, weights = head_example(8)
+    states, kernel, *others = [tf.constant(array) for array in arrays]
+    targets, weights = tf.constant(targets), tf.constant(weights)
+    start = tf.ones_like(kernel)
+    with tf.GradientTape() as tape:
+        tape.watch([states, kernel])
+        total, _, added = backend.mixture_loss(
+            *(states, kernel, targets, *others, weights, (1.0, 0.5)),
+            kernel_gradient=start,
+        )
+    to_states, to_kernel = tape.gradient(total, [states, kernel])
+    with tf.GradientTape() as tape:
+        tape.watch([states, kernel])
+        total, _, nothing = backend.mixture_loss(
+            states, kernel, targets, *others, weights, (1.0, 0.5)
+        )
+    expected = tape.gradient(total, [states, kernel])
+    assert to_kernel is None
+    assert nothing is None
+    np.testing.assert_array_equal(to_states, expected[0])
+    np.testing.assert_allclose(added, 1 + expected[1], atol=1e-6)
+
+
+@pytest.mark.usefixtures("small_chunks")
 def test_log_probs_of_mixture_loss_are_values_alone():
     arrays, targets, weights = head_example(8)
     expected = oracles.log_softmax(arrays[0] @ arrays[1].T)
