@@ -87,7 +87,7 @@ def main():
                 "name": f"accumulation/{name}/{figure}",
                 "value": round(value, 1),
                 "unit": unit,
-                "peer": f"{PEER[0]}x{SEQUENCE_LENGTH} in 1",
+                "peer": round(peer_value, 1),
                 "ratio": round(value / peer_value, 3),
             }
             print(json.dumps(line), flush=True)
