@@ -1,7 +1,9 @@
 """What every test may use: quiet TensorFlow, and the real texts."""
 
+import contextlib
 import os
 import pathlib
+import socket
 
 import pytest
 
@@ -19,6 +21,22 @@ def pytest_ignore_collect(collection_path):
         collection_path.name.endswith("_test.py")
     )
     return True if is_script else None
+
+
+@pytest.fixture(scope="session")
+def free_ports():
+    """A function that finds so many ports of this machine nobody uses."""
+
+    def find(number):
+        with contextlib.ExitStack() as stack:
+            sockets = [
+                stack.enter_context(socket.socket()) for _ in range(number)
+            ]
+            for each in sockets:
+                each.bind(("127.0.0.1", 0))
+            return [each.getsockname()[1] for each in sockets]
+
+    return find
 
 
 @pytest.fixture(scope="session")

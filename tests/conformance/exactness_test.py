@@ -1,10 +1,8 @@
 """One number, however the work is cut or spread: on real text, dropout on."""
 
-import contextlib
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
@@ -46,15 +44,9 @@ def finish(processes):
             process.communicate()
 
 
-def start_job(text, output, num_workers, cuts):
-    """The processes of a job of workers on free ports of this machine."""
-    with contextlib.ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.socket()) for _ in range(num_workers)
-        ]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+def start_job(text, output, ports, cuts):
+    """The processes of a job, a worker for each port of this machine."""
+    hosts = [f"127.0.0.1:{port}" for port in ports]
     return [
         start(
             text,
@@ -69,12 +61,12 @@ def start_job(text, output, num_workers, cuts):
                 )
             }.items(),
         )
-        for i in range(num_workers)
+        for i in range(len(ports))
     ]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, real_data):
+def results(tmp_path_factory, real_data, free_ports):
     """A folder with what every cut gave."""
     folder = tmp_path_factory.mktemp("exact")
     (novel,) = real_data("novels_en").glob("ENG18652*.txt")
@@ -83,8 +75,8 @@ def results(tmp_path_factory, real_data):
     finish([start(text, folder, ("1x1", "1x2", "1x8", "2x1", "2x2"))])
     # Collectives of another size need a process of their own.
     finish([start(text, folder, ("4x1",))])
-    finish(start_job(text, folder, 2, ("1x1", "1x2")))
-    finish(start_job(text, folder, 4, ("1x1",)))
+    finish(start_job(text, folder, free_ports(2), ("1x1", "1x2")))
+    finish(start_job(text, folder, free_ports(4), ("1x1",)))
     return folder
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -103,15 +102,6 @@ def job(config, folder, ports, *overrides):
         for process in processes:
             process.kill()
             process.communicate()
-
-
-def free_ports(number):
-    """Ports of this machine that nobody uses at the moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def num_records(folder):

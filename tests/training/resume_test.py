@@ -86,9 +86,11 @@ def test_replicas_micro_batches_and_compilation_change_nothing(
     assert_close(folder, reference)
 
 
-def test_a_job_that_loses_a_worker_goes_on(config, reference, tmp_path):
+def test_a_job_that_loses_a_worker_goes_on(
+    config, reference, tmp_path, free_ports
+):
     folder = tmp_path / "run"
-    ports = processes.free_ports(2)
+    ports = free_ports(2)
     with processes.job(config, folder, ports) as (chief, other):
         processes.wait_for_records(chief, folder, 6)
         other.kill()
@@ -103,15 +105,15 @@ def test_a_job_that_loses_a_worker_goes_on(config, reference, tmp_path):
     )
     before = processes.num_records(folder)
     assert before >= 6
-    ports = processes.free_ports(2)
+    ports = free_ports(2)
     with processes.job(config, folder, ports) as job:
         codes = [processes.finish(process) for process in job]
     assert [code for code, _ in codes] == [0, 0], codes
     assert_close(folder, reference)
 
 
-def test_workers_that_do_not_come_are_named(config, tmp_path):
-    ports = processes.free_ports(2)
+def test_workers_that_do_not_come_are_named(config, tmp_path, free_ports):
+    ports = free_ports(2)
     more = ("runtime.startup_timeout_secs=12",)
     with processes.job(config, tmp_path / "run", ports, *more) as job:
         job[1].kill()
