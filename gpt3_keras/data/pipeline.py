@@ -59,8 +59,8 @@ def text_dataset(
             files and rows in order.
         num_epochs: int, how often to go through the text; None: forever.
         first_row: int, how many rows of all these epochs are left out at the
-            start: where a run goes on that has been interrupted. Epochs that
-            it lies beyond are not read, but for the first one of raw text,
+            start of the first pass: where a run goes on that has been
+            interrupted. Epochs that it lies beyond are not read, but for the first one of raw text,
             to learn how many rows there are.
 
     Returns:
@@ -172,10 +172,9 @@ class _Epochs:
         """How many batches come; None where nobody knows."""
         if self.num_epochs is None:
             return tf.data.INFINITE_CARDINALITY
-        if self.num_rows is None:
+        if self.num_rows is None or self.first_row:  # Only the first pass.
             return None
-        num_rows = self.num_rows * self.num_epochs - self.first_row
-        return -(-max(num_rows, 0) // batch_size)
+        return -(-self.num_rows * self.num_epochs // batch_size)
 
     def __iter__(self):
         """Yields the rows of one pass through the dataset."""

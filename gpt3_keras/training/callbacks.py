@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 
 import keras
@@ -36,6 +37,7 @@ class StepMonitor(keras.callbacks.Callback):
         self.flops_per_token = flops_per_token
         self.report = report
         self.num_steps_seen = 0
+        self.loss_scale = None
         self._restart()
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -47,8 +49,21 @@ class StepMonitor(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.plan.advance()
         self.num_steps_seen += 1
+        if "loss_scale" in logs:
+            self._watch_loss_scale(float(logs["loss_scale"]))
         if self.plan.ends_window:
             self._report(logs)
+
+    def _watch_loss_scale(self, scale):
+        """Tells of a float16 step that was not made."""
+        if self.loss_scale is not None and scale < self.loss_scale:
+            print(
+                f"step {self.plan.step}: a gradient was beyond float16 and "
+                f"changed nothing; the loss scale is now {scale:g}",
+                file=sys.stderr,
+                flush=True,
+            )
+        self.loss_scale = scale
 
     def _restart(self):
         self.start_secs = time.perf_counter()

@@ -292,3 +292,68 @@ def test_the_process_ends_in_peace_with_a_dataset_half_read(corpus):
     )
     assert done.returncode == 0
     assert "Error" not in done.stderr
+
+
+# Where an interrupted run goes on.
+
+
+@pytest.fixture(params=["text", "shards"])
+def source(request, corpus, tmp_path):
+    if request.param == "text":
+        return corpus
+    shards.prepare(corpus, tmp_path / "shards", TOKENIZER, max_shard_bytes=600)
+    return tmp_path / "shards"
+
+
+@pytest.mark.parametrize("split", ["train", "all"])
+def test_the_rows_of_an_epoch_are_counted(source, split):
+    options = {"split": split, "sequence_length": 16}
+    number = pipeline.count_rows(source, TOKENIZER, **options)
+    assert number == len(rows(dataset(source, split=split)))
+
+
+def test_a_dataset_goes_on_behind_the_rows_that_were_read(source):
+    """In the first epoch, at its end, in the next, and far beyond."""
+    number = pipeline.count_rows(source, TOKENIZER, sequence_length=16)
+    taken = 3 * number
+    endless = dataset(source, num_epochs=None, batch_size=1, shuffle_buffer=8)
+    expected = rows(endless.take(taken + 5))
+    for first_row in (0, 1, number - 1, number, number + 3, taken):
+        resumed = dataset(
+            source,
+            num_epochs=None,
+            batch_size=1,
+            shuffle_buffer=8,
+            first_row=first_row,
+        )
+        found = rows(resumed.take(5))
+        for row, other in zip(found, expected[first_row:], strict=False):
+            np.testing.assert_array_equal(row, other)
+        assert len(found) == 5
+
+
+def test_a_dataset_that_ends_has_the_rest_of_its_rows(source):
+    whole = rows(dataset(source, num_epochs=2))
+    resumed = dataset(source, num_epochs=2, first_row=7)
+    assert len(rows(resumed)) == len(whole) - 7
+    # The next pass is whole again.
+    assert len(rows(resumed)) == len(whole)
+
+
+def test_epochs_that_lie_behind_are_not_read(source, monkeypatch):
+    """Of raw text the first one is, to learn how many rows there are."""
+    number = pipeline.count_rows(source, TOKENIZER, sequence_length=16)
+    epochs = []
+    order = pipeline.shuffling.file_order
+
+    def note(keys, seed, epoch):
+        epochs.append(epoch)
+        return order(keys, seed, epoch)
+
+    monkeypatch.setattr(pipeline.shuffling, "file_order", note)
+    resumed = dataset(
+        source, num_epochs=None, first_row=50 * number + 1, batch_size=1
+    )
+    next(iter(resumed))
+    assert set(epochs) <= {0, 50, 51, 52, 53}
+    assert 50 in epochs

@@ -249,3 +249,42 @@ def test_a_run_starts_anew_where_it_was_killed_before_its_first_checkpoint(
     _, history = train(text, folder)
     assert [r["step"] for r in history if "loss" in r][:3] == [1, 2, 3]
     assert "phase" in history[0]
+
+
+def test_a_validation_an_epoch(text, tmp_path):
+    made, history = train(
+        text,
+        tmp_path / "run",
+        "data.batch_size=64",
+        "training.validation_steps=null",
+    )
+    epoch = made.steps_per_epoch
+    assert 2 < epoch < LAST_STEP
+    steps = {r["step"] for r in history if "val_loss" in r}
+    due = set(range(epoch, LAST_STEP + 1, epoch))
+    assert steps == due | {6, 10, LAST_STEP}
+
+
+def test_a_lowered_loss_scale_is_told(text, tmp_path, monkeypatch, capsys):
+    from gpt3_keras.models import objective
+
+    losses = objective.loss_sums
+
+    def spoilt(backbone, x, *arguments, **options):
+        sums = losses(backbone, x, *arguments, **options)
+        if not options:  # An evaluation.
+            return sums
+        # Beyond float16 at the first scale, and well within it at the next.
+        return {**sums, "objective": sums["objective"] * 2.0**9}
+
+    monkeypatch.setattr(objective, "loss_sums", spoilt)
+    _, history = train(
+        text, tmp_path / "run", "training.precision=mixed_float16"
+    )
+    scales = [r["loss_scale"] for r in history if "loss_scale" in r]
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if "the loss scale is now" in line]
+    assert told
+    assert told[0].startswith("step ")
+    assert scales[-1] < 2.0**15
+    assert all(np.isfinite(r["val_loss"]) for r in history if "val_loss" in r)
