@@ -10,10 +10,6 @@ import tensorflow as tf
 # 103 MB; smaller chunks leave the matrix products too small to run at speed.
 CHUNK_TOKENS = 512
 
-# Probabilities over their softmax's sum are too small for float16; times this
-# power of two they are not.
-_FLOAT16_GAIN = 1024.0
-
 
 def target_log_probs(states, output_kernel, targets):
     """log softmax(states . output_kernel^T) at the targets, chunk by chunk.
@@ -177,13 +173,29 @@ def _mixture_chunk(chunk, carry, output_kernel, terms, learns):
             scaled_C1 * expected_CD - pull_C[:, None] * target_CD, dtype
         )
     if learns[1]:
-        gain = _FLOAT16_GAIN if dtype == tf.float16 else 1.0
+        gain = _gain(scaled_C1, states_CD)
         scaled_CD = tf.cast(gain * scaled_C1, dtype) * states_CD
         product_VD = tf.matmul(exps_CV, scaled_CD, transpose_a=True)
         product_VD = tf.cast(product_VD, d_kernel_VD.dtype)
-        d_kernel_VD += product_VD / gain if gain != 1.0 else product_VD
+        if dtype == tf.float16:
+            product_VD /= gain
+        d_kernel_VD += product_VD
     outputs = (log_probs_C, pull_C, d_states_CD, d_generate_C, d_copy_C)
     return (d_kernel_VD, total), outputs
+
+
+def _gain(scaled_C1, states_CD):
+    """A power of two that `scaled * states` takes before it is float16.
+
+    Weights over a softmax's sum are small for float16, and a chunk's sum of
+    them may be large: as large a factor as the sum's bound lets it have.
+    """
+    if states_CD.dtype != tf.float16:
+        return 1.0
+    largest_C = tf.cast(tf.reduce_max(tf.abs(states_CD), axis=-1), "float32")
+    bound = tf.reduce_sum(tf.abs(scaled_C1[:, 0]) * largest_C)
+    log2 = tf.math.log(2.0**14 / tf.maximum(bound, 2.0**-16)) / tf.math.log(2.0)
+    return tf.pow(2.0, tf.floor(log2))
 
 
 def _exp_logits(states_CD, output_kernel, targets_C):

@@ -60,8 +60,8 @@ def text_dataset(
         num_epochs: int, how often to go through the text; None: forever.
         first_row: int, how many rows of all these epochs are left out at the
             start of the first pass: where a run goes on that has been
-            interrupted. Epochs that it lies beyond are not read, but for the first one of raw text,
-            to learn how many rows there are.
+            interrupted. Epochs that it lies beyond are not read, but for the
+            first one of raw text, to learn how many rows there are.
 
     Returns:
         A `tf.data.Dataset` of the triple that `batch` describes.
