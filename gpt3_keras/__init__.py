@@ -21,11 +21,13 @@ if typing.TYPE_CHECKING:
     from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
     from gpt3_keras.models.tokenizer import GPT3Tokenizer
     from gpt3_keras.samplers import SeededSampler
+    from gpt3_keras.schedules import CosineDecayWithNoise
     from gpt3_keras.serving.saved_model import export_saved_model
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CosineDecayWithNoise",
     "ExperimentConfig",
     "GPT3Backbone",
     "GPT3CausalLM",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CosineDecayWithNoise": "gpt3_keras.schedules",
     "ExperimentConfig": "gpt3_keras.config",
     "GPT3Backbone": "gpt3_keras.models.backbone",
     "GPT3CausalLM": "gpt3_keras.models.causal_lm",
