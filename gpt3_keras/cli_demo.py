@@ -16,6 +16,7 @@ from gpt3_keras.evaluation import perplexity
 from gpt3_keras.evaluation import plots
 from gpt3_keras.samplers import SeededSampler
 from gpt3_keras.serving.saved_model import export_saved_model
+from gpt3_keras.training import datasets
 from gpt3_keras.training import experiment
 from gpt3_keras.training import run as runs
 from gpt3_keras.training import signals
@@ -152,7 +153,7 @@ def _measure_text(demo):
     """Sizes of text and model, and the unigram model's perplexity."""
     vocabulary_size = demo.model.backbone.vocabulary_size
     data = demo.config.data
-    train = experiment.build_dataset(
+    train = datasets.build_dataset(
         demo.config,
         demo.model.preprocessor.tokenizer,
         data.train,

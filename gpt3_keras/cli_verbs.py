@@ -6,11 +6,19 @@ Figures and texts go to the output stream, progress to the error stream.
 import json
 import pathlib
 
+import rich.console
+import rich.text
+
 from gpt3_keras import cli_demo
+from gpt3_keras import cli_dialogue
+from gpt3_keras import cli_tasks
 from gpt3_keras.config import load_config
 from gpt3_keras.config_sections import GenerationConfig
+from gpt3_keras.data import augmentation
+from gpt3_keras.data import conversion
 from gpt3_keras.data import shards
-from gpt3_keras.evaluation import perplexity
+from gpt3_keras.data.augmentation import ReplaceCharacters
+from gpt3_keras.data.augmentation import SwapSentences
 from gpt3_keras.evaluation import plots
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
 from gpt3_keras.samplers import SeededSampler
@@ -23,8 +31,10 @@ from gpt3_keras.training import watching
 from gpt3_keras.training import workdir
 from gpt3_keras.training.callbacks import read_history
 from gpt3_keras.training.learning_rate import learning_rate
-from gpt3_keras.training.progress import EvaluationProgress
 from gpt3_keras.training.progress import Progress
+
+# How the terminal shows what augmentation has done.
+_MARKS = {"same": "", "removed": "red strike", "added": "green bold"}
 
 
 def demo(arguments):
@@ -81,16 +91,14 @@ def _run_config(arguments, folder):
 def evaluate(arguments):
     """Measures a trained model on a task."""
     config, model = workdir.load(arguments.workdir)
-    dataset = experiment.build_dataset(
-        config, model.preprocessor.tokenizer, arguments.data
-    )
-    with Progress("evaluating", unit="batches") as progress:
-        figures = perplexity.corpus_perplexity(
-            experiment.on_token_ids(model),
-            dataset,
-            [EvaluationProgress(progress)],
-        )
-    _print_figures(figures, arguments.json)
+    measure = getattr(cli_tasks, arguments.task)
+    figures, tables = measure(arguments, config, model)
+    _print_figures(figures, None)
+    for table in tables:
+        cli_tasks.print_table(table)
+    if arguments.json:
+        tables = {table.title: table.rows for table in tables}
+        _write_json({**figures, **tables}, arguments.json)
 
 
 def generate(arguments):
@@ -172,12 +180,55 @@ def _plot_schedule(config, path):
     plots.save_schedule(schedule, phases, path, note)
 
 
+def convert(arguments):
+    """Converts a dialogue corpus to dialogues and schemas."""
+    for part in conversion.convert(
+        arguments.kind, str(arguments.input), arguments.output
+    ):
+        print(
+            f"{part.name}: {part.num_dialogues:,} dialogues, "
+            f"{part.num_scored:,} turns with a state, {part.num_spans:,} of "
+            f"{part.num_open_values:,} open values found in the text, are in "
+            f"{part.path}; their schema is {part.schema_path}."
+        )
+
+
+def dialogue(arguments):
+    """Reads a dialogue and prints its state after each turn."""
+    config, model = workdir.load(arguments.workdir)
+    cli_dialogue.converse(arguments, config, model)
+
+
+def augment(arguments):
+    """Shows texts before and after augmentation."""
+    steps = [
+        SwapSentences(
+            arguments.sentence_rate, arguments.language, arguments.seed
+        ),
+        ReplaceCharacters(
+            arguments.character_rate,
+            arguments.alphabet or augmentation.alphabet_of(arguments.input),
+            arguments.seed,
+        ),
+    ]
+    console = rich.console.Console(highlight=False)
+    for before, after in augmentation.examples_before_and_after(
+        arguments.input, steps, arguments.number, only_changed=True
+    ):
+        if not console.is_terminal:
+            print(augmentation.marked_changes(before, after), end="\n\n")
+            continue
+        text = rich.text.Text()
+        for kind, part in augmentation.changes(before, after):
+            text.append(part, style=_MARKS[kind])
+        console.print(text, end="\n\n")
+
+
 def _print_figures(figures, path):
     """Prints named figures, and writes them as JSON if there is a `path`."""
     width = max(map(len, figures))
     for name, value in figures.items():
-        shown = f"{value:,.4f}" if isinstance(value, float) else f"{value:,}"
-        print(f"{name:<{width}}  {shown}")
+        print(f"{name:<{width}}  {cli_tasks.cell(value)}")
     if path:
         _write_json(figures, path)
 

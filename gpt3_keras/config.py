@@ -13,12 +13,15 @@ import typing
 
 import yaml
 
+from gpt3_keras import config_yaml
 from gpt3_keras.config_sections import DataConfig
 from gpt3_keras.config_sections import GenerationConfig
 from gpt3_keras.config_sections import LossesConfig
 from gpt3_keras.config_sections import ModelConfig
 from gpt3_keras.config_sections import Section
 from gpt3_keras.config_sections import TokenizerConfig
+from gpt3_keras.config_task import AugmentationConfig
+from gpt3_keras.config_task import TaskConfig
 from gpt3_keras.config_training import RuntimeConfig
 from gpt3_keras.config_training import TrainingConfig
 
@@ -49,6 +52,10 @@ class ExperimentConfig(Section):
         default_factory=TokenizerConfig
     )
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
+    augmentation: AugmentationConfig = dataclasses.field(
+        default_factory=AugmentationConfig
+    )
     losses: LossesConfig = dataclasses.field(default_factory=LossesConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     generation: GenerationConfig = dataclasses.field(
@@ -65,6 +72,13 @@ class ExperimentConfig(Section):
                 f"{self.data.sequence_length}, "
                 f"model.max_sequence_length={longest}."
             )
+        if self.task.name and self.task.sequence_length > longest:
+            raise ValueError(
+                "task.sequence_length must be at most "
+                "model.max_sequence_length. Received: task.sequence_length="
+                f"{self.task.sequence_length}, "
+                f"model.max_sequence_length={longest}."
+            )
         if self.generation.max_new_tokens >= longest:
             raise ValueError(
                 "generation.max_new_tokens must be less than "
@@ -72,8 +86,18 @@ class ExperimentConfig(Section):
                 f"generation.max_new_tokens={self.generation.max_new_tokens}, "
                 f"model.max_sequence_length={longest}."
             )
+        self._check_task()
         self._check_layers()
         self._check_executions()
+
+    def _check_task(self):
+        phases = self.training.phases
+        on_task = [phase.name for phase in phases if phase.data == "task"]
+        if on_task and self.task.name is None:
+            raise ValueError(
+                "A phase on the task needs task.name. Received: "
+                f"task.name=None, phases on the task: {on_task}."
+            )
 
     def _check_layers(self):
         trainable = self.training.trainable_layers
@@ -102,40 +126,6 @@ class ExperimentConfig(Section):
                 )
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's plain data only; no key stands twice.
-
-    As in YAML 1.2, `1e-4` is a number and `off` a text: of the words, only
-    `true` and `false` are truth values.
-    """
-
-    yaml_implicit_resolvers = {
-        first: [
-            (tag, pattern)
-            for tag, pattern in resolvers
-            if tag != "tag:yaml.org,2002:bool" or first in "tTfF"
-        ]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} stands twice",
-                    problem_mark=node.start_mark,
-                )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
-
-
 def load_config(path, overrides=()):
     """Reads one experiment.
 
@@ -154,7 +144,7 @@ def load_config(path, overrides=()):
     """
     path = config_path(path)
     try:
-        values = _parse(path.read_text(encoding="utf-8"), str(path))
+        values = config_yaml.parse(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
         raise ValueError(
             f"A config must be UTF-8 text. Received: path={str(path)!r}."
@@ -183,18 +173,6 @@ def config_path(name):
     return pathlib.Path(name)
 
 
-def _parse(text, source):
-    try:
-        return yaml.load(text, _Loader)  # A SafeLoader.
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "special characters"
-        raise ValueError(
-            f"Invalid YAML in {source}{line}: {problem}."
-        ) from None
-
-
 def _override(values, override):
     """Sets one "section.key=value" in the nested dict `values`."""
     key, equals, value = override.partition("=")
@@ -205,7 +183,12 @@ def _override(values, override):
         )
     for parent in parents:
         values = _item(values, parent, override)
-    _item(values, last, override, _parse(value, f"override {override!r}"))
+    _item(
+        values,
+        last,
+        override,
+        config_yaml.parse(value, f"override {override!r}"),
+    )
 
 
 def _item(values, key, override, *new):

@@ -44,6 +44,11 @@ class Section(hyperparams.Config):
         rule = f"{key} must be one of {', '.join(choices)}"
         self._require(self.get(key) in choices, rule, key)
 
+    def _require_shares(self, *keys):
+        for key in keys:
+            holds = 0 <= self.get(key) <= 1
+            self._require(holds, f"{key} must be in [0, 1]", key)
+
     def _require_paths(self, key):
         paths = self.get(key)
         holds = paths is None or (bool(paths) and all(paths))

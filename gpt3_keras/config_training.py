@@ -7,6 +7,7 @@ from gpt3_keras.config_sections import Section
 
 MODULES = ("embeddings", "encoder", "pointer", "generator")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+DATA_KINDS = ("text", "task")
 STRATEGIES = ("off", "mirrored", "multi_worker_mirrored", "tpu")
 
 
@@ -17,6 +18,9 @@ class PhaseConfig(Section):
     Args:
         name: how progress and history call it.
         steps: updates.
+        data: "text" for the plain text of `data`, "task" for `task`.
+        context_weight: of a task's context in the loss, in this phase; null
+            for that of `task`. At 1 a task's rows are a language model's.
         trainable: the modules that learn; the others stand still.
         loss_weights: this phase's own, or null for those of `losses`.
     """
@@ -24,6 +28,8 @@ class PhaseConfig(Section):
     section = "training.phases"
     name: str = "all"
     steps: int = 1000
+    data: str = "text"
+    context_weight: float | None = None
     trainable: list[str] = dataclasses.field(
         default_factory=lambda: list(MODULES)
     )
@@ -32,6 +38,9 @@ class PhaseConfig(Section):
     def validate(self):
         self._require(bool(self.name), "name must not be empty", "name")
         self._require_at_least(1, "steps")
+        self._require_choice(DATA_KINDS, "data")
+        if self.context_weight is not None:
+            self._require_at_least(0, "context_weight")
         self._require(
             bool(self.trainable) and set(self.trainable) <= set(MODULES),
             f"trainable must name some of {', '.join(MODULES)}",
@@ -76,11 +85,7 @@ class ScheduleConfig(Section):
             "epoch_decay must be in (0, 1]",
             "epoch_decay",
         )
-        self._require(
-            0 <= self.noise_probability <= 1,
-            "noise_probability must be in [0, 1]",
-            "noise_probability",
-        )
+        self._require_shares("noise_probability")
 
 
 @dataclasses.dataclass

@@ -34,9 +34,9 @@ class SeededSampler(keras_hub.samplers.Sampler):
 
     def __init__(self, temperature=1.0, top_k=0, top_p=1.0, seed=0):
         super().__init__()
-        _check("temperature", temperature, lambda x: x >= 0, "at least 0")
-        _check("top_k", top_k, lambda x: x >= 0, "at least 0")
-        _check("top_p", top_p, lambda x: 0 < x <= 1, "in (0, 1]")
+        check_number("temperature", temperature, lambda x: x >= 0, "at least 0")
+        check_number("top_k", top_k, lambda x: x >= 0, "at least 0")
+        check_number("top_p", top_p, lambda x: 0 < x <= 1, "in (0, 1]")
         self.noise_temperature = temperature
         self.top_k = top_k
         self.top_p = top_p
@@ -132,6 +132,7 @@ def _is_number(value, number):
     return isinstance(value, int | float) and value == number
 
 
-def _check(name, value, rule, words):
+def check_number(name, value, rule, words):
+    """Raises where an argument is a number and breaks its rule."""
     if isinstance(value, int | float) and not rule(value):
         raise ValueError(f"{name} must be {words}. Received: {name}={value}.")

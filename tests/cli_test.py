@@ -25,6 +25,9 @@ VERBS = (
     "export",
     "prepare",
     "plot",
+    "convert",
+    "augment",
+    "dialogue",
 )
 WORDS = ("the cat saw the dog", "the dog saw the cat", "a bird saw them all")
 TINY = """

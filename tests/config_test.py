@@ -8,6 +8,7 @@ import pytest
 
 from gpt3_keras import config as configs
 from gpt3_keras import config_sections as sections
+from gpt3_keras import config_yaml
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -30,7 +31,7 @@ def test_a_shipped_config_is_whole(path):
             elif isinstance(value, dict):
                 yield from missing(values[key], section.get(key), f"{key}.")
 
-    values = configs._parse(path.read_text("utf-8"), str(path))
+    values = config_yaml.parse(path.read_text("utf-8"), str(path))
     assert list(missing(values, config)) == []
 
 
@@ -111,9 +112,9 @@ def test_off_is_a_text(tmp_path, word):
     configs.save_config(config, path)
     assert configs.load_config(path) == config
     for other in ("on", "yes", "No", "n"):
-        assert configs._parse(other, "a test") == other
+        assert config_yaml.parse(other, "a test") == other
     for truth in ("true", "True", "false", "FALSE"):
-        assert configs._parse(truth, "a test") is (truth[0] in "tT")
+        assert config_yaml.parse(truth, "a test") is (truth[0] in "tT")
 
 
 def test_what_nobody_asks_for_is_null(tmp_path):
@@ -574,3 +575,63 @@ def test_a_config_must_be_a_text_file(tmp_path):
         configs.load_config(tmp_path / "absent.yaml")
     with pytest.raises(IsADirectoryError):
         configs.load_config(tmp_path)
+
+
+TASK = "train: a.txt, validation: b.txt"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "task: {name: quiz}",
+            "name must be one of lambada, summaries, dialogue. Received: "
+            "task.name='quiz'.",
+        ),
+        (
+            "task: {name: lambada, train: a.txt}",
+            "validation must name the task's files. Received: "
+            "task.validation=None.",
+        ),
+        (
+            f"task: {{name: lambada, {TASK}, sequence_length: 4096}}",
+            "task.sequence_length must be at most model.max_sequence_length. "
+            "Received: task.sequence_length=4096, "
+            "model.max_sequence_length=1024.",
+        ),
+        (
+            f"task: {{name: lambada, {TASK}, context_weight: -1}}",
+            "context_weight must be at least 0. Received: "
+            "task.context_weight=-1.0.",
+        ),
+        (
+            "task: {lambada: {copied_share: 1.5}}",
+            "copied_share must be in [0, 1]. Received: "
+            "task.lambada.copied_share=1.5.",
+        ),
+        (
+            "task: {lambada: {style: upper}}",
+            "style must be one of lambada, plain. Received: "
+            "task.lambada.style='upper'.",
+        ),
+        (
+            "task: {summaries: {min_new_tokens: 65}}",
+            "min_new_tokens must be at most max_new_tokens. Received: "
+            "task.summaries.min_new_tokens=65, "
+            "task.summaries.max_new_tokens=64.",
+        ),
+        (
+            "training: {phases: [{name: a, data: task}]}",
+            "A phase on the task needs task.name. Received: task.name=None, "
+            "phases on the task: ['a'].",
+        ),
+        (
+            "training: {phases: [{name: a, data: shards}]}",
+            "data must be one of text, task. Received: "
+            "training.phases.data='shards'.",
+        ),
+    ],
+)
+def test_a_task_breaks_a_rule(tmp_path, text, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        configs.load_config(write(tmp_path, text))

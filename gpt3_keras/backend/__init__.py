@@ -12,6 +12,7 @@ from gpt3_keras.backend.errors import NotFiniteError
 from gpt3_keras.backend.errors import WorkerLostError
 from gpt3_keras.backend.tensorflow import compiled
 from gpt3_keras.backend.tensorflow import mixture_loss
+from gpt3_keras.backend.tensorflow import rows_where
 from gpt3_keras.backend.tensorflow import stateless_uniform
 from gpt3_keras.backend.tensorflow import target_log_probs
 from gpt3_keras.backend.tensorflow_checks import naming_lost_workers
@@ -31,6 +32,7 @@ __all__ = [
     "lstm",
     "mixture_loss",
     "naming_lost_workers",
+    "rows_where",
     "stateless_uniform",
     "step_function",
     "target_log_probs",

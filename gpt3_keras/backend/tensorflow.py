@@ -218,13 +218,16 @@ def _over_chunks(body, inputs, carry, output_dtypes):
     length = inputs[0].shape[0]
     if length is not None and length <= CHUNK_TOKENS:
         return body(inputs, carry)
-    num_tokens = tf.shape(inputs[0])[0]
+    num_tokens = tf.shape(inputs[0])[0] if length is None else length
     num_chunks = -(-num_tokens // CHUNK_TOKENS)
-    missing = num_chunks * CHUNK_TOKENS - num_tokens
+    size = CHUNK_TOKENS
+    if length is None:  # Few tokens make a small chunk.
+        size = -(-num_tokens // tf.maximum(num_chunks, 1))
+    missing = num_chunks * size - num_tokens
 
     def split(x):
         x = tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1))
-        return tf.reshape(x, [num_chunks, CHUNK_TOKENS, *x.shape[1:]])
+        return tf.reshape(x, [num_chunks, size, *x.shape[1:]])
 
     def join(sink):
         return sink.concat()[:num_tokens]
@@ -245,6 +248,15 @@ def _over_chunks(body, inputs, carry, output_dtypes):
         parallel_iterations=1,
     )
     return carry, [join(sink) for sink in sinks]
+
+
+def rows_where(mask, arrays):
+    """The rows of each array at which `mask`, bool (N,), holds.
+
+    Their number depends on the mask: XLA cannot compile it.
+    """
+    places = tf.where(mask)[:, 0]
+    return [tf.gather(x, places) for x in arrays]
 
 
 def fresh_zeros(shape, dtype, witness):

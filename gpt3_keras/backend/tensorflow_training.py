@@ -112,7 +112,7 @@ def _accumulate(model, batch, variables, loss_scale=None):
             0,
             model.zero_losses(),
             [
-                fresh_zeros(v.shape, "float32", batch[1])
+                fresh_zeros(v.shape, "float32", tree.flatten(batch[1])[0])
                 for v in variables or ()
             ],
         )
@@ -174,7 +174,7 @@ def _of_part(model, part, variables, key, scale, gradients):
         objective = sums["objective"]
         if scale is not None:
             # The scale belongs to a mean. Powers of two change no digit.
-            num_tokens = tf.cast(tf.size(part[1]), "float32")
+            num_tokens = tf.cast(tf.size(part[2]), "float32")
             log2 = tf.math.log(num_tokens) / tf.math.log(2.0)
             scale = scale * tf.pow(2.0, -tf.math.ceil(log2))
             objective = objective * scale

@@ -7,10 +7,11 @@ KerasHub's triple `(x, y, sample_weight)`, B rows of T tokens:
 | `x["token_ids"]`    | (B, T) | int32   | what the model reads          |
 | `x["padding_mask"]` | (B, T) | bool    | True where there is a token   |
 | `y`                 | (B, T) | int32   | the next token of each        |
-| `sample_weight`     | (B, T) | float32 | 1 where a target counts, or 0 |
+| `sample_weight`     | (B, T) | float32 | how much each target counts   |
 
 Padding stands on the right, with the end-of-text token's id. A target counts
-only where there is a token.
+only where there is a token: 1 in plain text, and in a task's rows any number
+that is not negative.
 """
 
 import numpy as np
@@ -97,9 +98,11 @@ def check_batch(batch, vocabulary_size=None):
         "x['padding_mask'] must be True, then False: padding is on the right",
     )
     _check(
-        (sample_weight == 0) | ((sample_weight == 1) & mask),
+        np.isfinite(sample_weight)
+        & (sample_weight >= 0)
+        & (mask | (sample_weight == 0)),
         sample_weight,
-        "sample_weight must be 0 or 1, and 0 where there is padding",
+        "sample_weight must be finite, not negative, and 0 at padding",
     )
 
 

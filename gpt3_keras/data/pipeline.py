@@ -1,13 +1,13 @@
 """From a source of text to a `tf.data.Dataset` of batches."""
 
-import itertools
-
-import tensorflow as tf
-
 from gpt3_keras.data import batch
 from gpt3_keras.data import manifest
 from gpt3_keras.data import packing
 from gpt3_keras.data import shuffling
+from gpt3_keras.data.augmented_rows import augmented_pieces
+from gpt3_keras.data.epochs import Epochs
+from gpt3_keras.data.epochs import as_dataset
+from gpt3_keras.data.epochs import check_count
 from gpt3_keras.data.prepared import PreparedCorpus
 from gpt3_keras.data.splits import split_corpus
 from gpt3_keras.data.text import TextCorpus
@@ -26,6 +26,7 @@ def text_dataset(
     shuffle_buffer=1024,
     num_epochs=1,
     first_row=0,
+    augmentation=(),
 ):
     """Batches of training data from text, or from prepared text.
 
@@ -62,6 +63,9 @@ def text_dataset(
             start of the first pass: where a run goes on that has been
             interrupted. Epochs that it lies beyond are not read, but for the
             first one of raw text, to learn how many rows there are.
+        augmentation: steps, see `augmentation.apply_steps`, that change the
+            text of each epoch in another way. Not for prepared text, whose
+            words are tokens already.
 
     Returns:
         A `tf.data.Dataset` of the triple that `batch` describes.
@@ -79,8 +83,13 @@ def text_dataset(
         ("num_epochs", 1 if num_epochs is None else num_epochs, 1),
         ("first_row", first_row, 0),
     ):
-        _check_count(name, value, least)
+        check_count(name, value, least)
     corpus = _open_corpus(source, tokenizer, document)
+    if augmentation and isinstance(corpus, PreparedCorpus):
+        raise ValueError(
+            "Prepared text cannot be augmented; name the text that it was "
+            f"made from. Received: source={source!r}."
+        )
     chosen = split_corpus(corpus, split, validation_fraction, seed)
     if split == "validation":
         shuffle_buffer = 0
@@ -89,7 +98,7 @@ def text_dataset(
         order = range(len(corpus.keys))
         if shuffle_buffer:
             order = shuffling.file_order(corpus.keys, seed, epoch)
-        pieces = corpus.pieces(order, chosen)
+        pieces = _pieces(corpus, chosen, order, augmentation, epoch)
         stream = packing.token_stream(pieces, tokenizer.end_token_id)
         packed = packing.pack(stream, sequence_length)
         if not shuffle_buffer:
@@ -103,14 +112,25 @@ def text_dataset(
     num_targets = corpus.num_targets(chosen)
     if num_targets is not None:
         num_rows = packing.num_rows(num_targets, sequence_length)
-    return _as_dataset(
-        _Epochs(rows, num_rows, num_epochs, first_row),
+    return as_dataset(
+        Epochs(rows, num_rows, num_epochs, first_row, bool(augmentation)),
         make_batch,
         batch.element_spec(
             sequence_length, batch_size if num_epochs is None else None
         ),
         batch_size,
     )
+
+
+def _pieces(corpus, chosen, order, augmentation, epoch):
+    """The pieces of an epoch, their files in an order, augmented."""
+    augment = None
+    if augmentation:
+
+        def augment(pieces):
+            return augmented_pieces(pieces, augmentation, epoch)
+
+    return corpus.pieces(order, chosen, augment)
 
 
 def count_rows(
@@ -149,83 +169,3 @@ def _open_corpus(source, tokenizer, document):
     if manifest.is_prepared(source):
         return PreparedCorpus(source, tokenizer, document)
     return TextCorpus(source, tokenizer, document)
-
-
-class _Epochs:
-    """The rows of all epochs, one after the other.
-
-    Args:
-        rows: function from an epoch to an iterable of its rows.
-        num_rows: int, of an epoch, or None where nobody knows.
-        num_epochs: int, or None for no end.
-        first_row: int, how many rows are left out at the start.
-    """
-
-    def __init__(self, rows, num_rows, num_epochs, first_row):
-        self.rows = rows
-        self.num_rows = num_rows
-        self.num_epochs = num_epochs
-        self.first_row = first_row
-        self.passes = itertools.count()
-
-    def num_batches(self, batch_size):
-        """How many batches come; None where nobody knows."""
-        if self.num_epochs is None:
-            return tf.data.INFINITE_CARDINALITY
-        if self.num_rows is None or self.first_row:  # Only the first pass.
-            return None
-        return -(-self.num_rows * self.num_epochs // batch_size)
-
-    def __iter__(self):
-        """Yields the rows of one pass through the dataset."""
-        epoch, last, skipped = 0, None, self.first_row
-        if self.num_epochs is not None:
-            epoch = next(self.passes) * self.num_epochs
-            last = epoch + self.num_epochs
-            skipped = 0 if epoch else self.first_row
-        while last is None or epoch < last:
-            if self.num_rows is not None:
-                num_epochs, skipped = divmod(skipped, self.num_rows)
-                epoch += num_epochs
-                if last is not None and epoch >= last:
-                    return
-            num_rows = 0
-            for row in self.rows(epoch):
-                num_rows += 1
-                if num_rows > skipped:
-                    yield row
-            self.num_rows = num_rows
-            skipped = max(skipped - num_rows, 0)
-            epoch += 1
-
-
-def _as_dataset(epochs, make_batch, element_spec, batch_size):
-    """The dataset of batches of the rows that `epochs` gives."""
-
-    def batches():
-        rows = iter(epochs)
-        while taken := list(itertools.islice(rows, batch_size)):
-            yield make_batch(taken)
-
-    dataset = tf.data.Dataset.from_generator(
-        batches, output_signature=element_spec
-    )
-    num_batches = epochs.num_batches(batch_size)
-    if num_batches is not None:
-        dataset = dataset.apply(
-            tf.data.experimental.assert_cardinality(num_batches)
-        )
-    options = tf.data.Options()
-    # Nothing to share out by file: each worker takes its part of every batch.
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.DATA
-    )
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
-
-
-def _check_count(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"{name} must be an int of at least {least}. Received: "
-            f"{name}={value!r}."
-        )

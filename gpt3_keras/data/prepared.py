@@ -71,12 +71,13 @@ class PreparedCorpus:
             for records in self._records(segment):
                 yield records["line"].astype("uint64")
 
-    def pieces(self, files, split):
+    def pieces(self, files, split, augment=None):
         """Yields a `Piece` with token ids for each part of the documents.
 
         Args:
             files: ints, places of files in the corpus, in the order wanted.
             split: a `Split`, which documents count.
+            augment: None; tokens are not augmented.
         """
         segments = (
             (file, segment)

@@ -85,19 +85,21 @@ class TextCorpus:
             if keeps is None or keeps(line):
                 yield Piece(file, line, text, ends)
 
-    def pieces(self, files, split):
+    def pieces(self, files, split, augment=None):
         """Yields a `Piece` with token ids for each part of the documents.
 
         Args:
             files: ints, places of files in the corpus, in the order wanted.
             split: a `Split`, which documents count.
+            augment: function from an iterable of `Piece`s with text to
+                another, or None.
         """
         texts = (
             text
             for file in files
             for text in self.texts(file, split.keeps(file))
         )
-        return encode(texts, self.tokenizer)
+        return encode(augment(texts) if augment else texts, self.tokenizer)
 
     def num_targets(self, split):
         """None: nobody knows before all text has been tokenised."""

@@ -4,18 +4,18 @@ import keras
 import keras_hub
 
 from gpt3_keras import backend
-from gpt3_keras import functional_random
 from gpt3_keras.layers.mixture import Mixture
 from gpt3_keras.models import compilation
 from gpt3_keras.models import generation
 from gpt3_keras.models import objective
 from gpt3_keras.models import prompts
 from gpt3_keras.models.backbone import GPT3Backbone
+from gpt3_keras.models.exact_training import ExactTraining
 from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
 
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
-class GPT3CausalLM(keras_hub.models.CausalLM):
+class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
     """A pointer-generator language model.
 
     log p(x_{t+1} = v) = logaddexp(log g_t + log P_gen(v),
@@ -53,6 +53,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
 
     backbone_cls = GPT3Backbone
     preprocessor_cls = GPT3CausalLMPreprocessor
+    unpack = staticmethod(objective.unpack_batch)
 
     def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
         self.backbone = backbone
@@ -81,6 +82,7 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         micro_batches=1,
         seed=None,
         sampler="top_k",
+        sparse_targets=False,
         jit_compile=False,
         **kwargs,
     ):
@@ -100,6 +102,9 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             seed: int in [0, 2³²), of the dropout. Defaults to one that
                 follows from `keras.utils.set_random_seed`.
             sampler: a KerasHub sampler or its name, for `generate`.
+            sparse_targets: bool, most positions of a batch have the weight
+                0: the vocabulary head leaves them out. The sums are the same,
+                the number of positions varies: not under XLA.
             jit_compile: bool, compile losses and gradients with XLA. Slower
                 on a CPU.
             **kwargs: as in `keras.Model.compile`.
@@ -110,11 +115,13 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
         compilation.check(
             loss, weighted_metrics, pointer_temperature, micro_batches
         )
+        compilation.check_sparse(sparse_targets, jit_compile)
         self.loss_weights = compilation.term_weights(loss_weights)
         self.pointer_temperature = pointer_temperature
         self.micro_batches = micro_batches
         self.seed = compilation.check_seed(seed)
         self.compiles_step = jit_compile
+        self.sparse_targets = sparse_targets
         super().compile(
             optimizer=compilation.check_optimizer(optimizer, self.backbone),
             loss=None,
@@ -130,45 +137,6 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
     def compile_from_config(self, config):
         compilation.from_config(self, config)
 
-    @property
-    def metrics(self):
-        return self._sums.metrics
-
-    def fit(self, *args, callbacks=None, **kwargs):
-        """As `keras.Model.fit`; its logs also tell the tokens a second."""
-        callbacks = self._sums.and_speed(callbacks)
-        return super().fit(*args, callbacks=callbacks, **kwargs)
-
-    def evaluate(self, *args, callbacks=None, **kwargs):
-        """As `keras.Model.evaluate`; its progress bar, too."""
-        callbacks = self._sums.and_speed(callbacks)
-        return super().evaluate(*args, callbacks=callbacks, **kwargs)
-
-    def train_step(self, data):
-        return backend.train_step(self, *objective.unpack_batch(data))
-
-    def test_step(self, data):
-        return backend.test_step(self, *objective.unpack_batch(data))
-
-    def make_train_function(self, force=False):
-        if self.train_function is None or force:
-            backend.build_optimizer(self)
-            self.train_function = backend.step_function(self, self.train_step)
-
-    def make_test_function(self, force=False):
-        if self.test_function is None or force:
-            self.test_function = backend.step_function(self, self.test_step)
-
-    def _maybe_symbolic_build(self, *args, **kwargs):
-        """Nothing: the model is built.
-
-        Keras' look at a first batch fails where several workers hold it.
-        """
-
-    def dropout_key(self):
-        """What the dropout of the next step is drawn from, uint32."""
-        return functional_random.fold_in(self.seed, self.optimizer.iterations)
-
     def zero_losses(self):
         """What `compute_losses` gives for no row at all."""
         return objective.zero_sums()
@@ -183,13 +151,9 @@ class GPT3CausalLM(keras_hub.models.CausalLM):
             self.loss_weights,
             self.pointer_temperature,
             training,
+            sparse_targets=self.sparse_targets,
             **options,
         )
-
-    def record(self, sums):
-        """Adds the sums of a batch to the metrics; gives their results."""
-        self._sums.update(sums)
-        return self.get_metrics_result()
 
     def mix(self, outputs, token_ids):
         """The log-probabilities (B, T, V) of the backbone's outputs."""

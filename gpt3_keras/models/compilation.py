@@ -29,6 +29,16 @@ def check(loss, weighted_metrics, pointer_temperature, micro_batches):
         )
 
 
+def check_sparse(sparse_targets, jit_compile):
+    """Raises where the head's size would vary inside of a compiled graph."""
+    if sparse_targets and jit_compile:
+        raise ValueError(
+            "sparse_targets needs shapes that vary, which XLA does not "
+            "compile. Received: sparse_targets=True, jit_compile="
+            f"{jit_compile!r}."
+        )
+
+
 def check_optimizer(optimizer, backbone):
     """The optimizer that `compile` was given, as the train step wants it.
 
@@ -82,6 +92,7 @@ def config(model, keras_config):
         "pointer_temperature": model.pointer_temperature,
         "micro_batches": model.micro_batches,
         "seed": model.seed,
+        "sparse_targets": model.sparse_targets,
         "jit_compile": model.compiles_step,
         "sampler": keras_hub.samplers.serialize(model.sampler),
         "has_optimizer_state": model.optimizer.built,

@@ -32,7 +32,10 @@ def token_log_probs(backbone, x, y):
     """
     outputs = backbone(x, training=False)
     _, _, log_generate, log_copy = _copying(outputs, x, y)
-    generation = backend.target_log_probs(*_head_inputs(backbone, outputs, y))
+    states, targets = _head_inputs(outputs, y)
+    generation = backend.target_log_probs(
+        states, backbone.output_kernel(), targets
+    )
     generation = ops.reshape(generation, ops.shape(y))
     return ops.logaddexp(log_generate + generation, log_copy)
 
@@ -47,6 +50,7 @@ def loss_sums(
     training,
     dropout_key=None,
     kernel_gradient=None,
+    sparse_targets=False,
 ):
     """Sums of every loss over a batch.
 
@@ -60,6 +64,8 @@ def loss_sums(
             part of the objective and costs no gradient.
         dropout_key: uint32 scalar, see `GPT3Backbone`.
         kernel_gradient: float32 (V, D), see `backend.mixture_loss`.
+        sparse_targets: bool. The vocabulary head reads the positions that
+            count alone.
 
     Returns:
         A dict: `"objective"`, the weighted sum of all terms, float32;
@@ -69,39 +75,29 @@ def loss_sums(
     """
     outputs = backbone(x, training=training, dropout_key=dropout_key)
     mask, match, log_generate, log_copy = _copying(outputs, x, y)
-    head = _head_inputs(backbone, outputs, y)
-    head_weights = (loss_weights["language_model"], loss_weights["generator"])
-    if training and any(head_weights):
-        objective, generation, kernel_gradient = backend.mixture_loss(
-            *head,
-            _flatten(log_generate),
-            _flatten(log_copy),
-            _flatten(sample_weight),
-            head_weights,
-            backbone.head_learns(),
-            kernel_gradient,
-        )
-        remaining_terms = ("pointer", "gate")
-    else:
-        objective = ops.zeros((), "float32")
-        generation = backend.target_log_probs(*head)
-        remaining_terms = losses.TERMS
-    generation = ops.reshape(generation, ops.shape(y))
-    log_probs = ops.logaddexp(log_generate + generation, log_copy)
     pointer = (outputs["pointer_logits"], match, mask, sample_weight)
+    per_token = [*_head_inputs(outputs, y)]
+    per_token += map(_flatten, (log_generate, log_copy, sample_weight))
+    if sparse_targets:
+        per_token = backend.rows_where(per_token[-1] > 0, per_token)
+    objective, generation, kernel_gradient = _through_the_head(
+        backbone, per_token, loss_weights, training, kernel_gradient
+    )
+    log_generate, log_copy, weights = per_token[2:]
+    log_probs = ops.logaddexp(log_generate + generation, log_copy)
     sums = {
-        "language_model": losses.language_model_loss(log_probs, sample_weight),
-        "generator": losses.language_model_loss(generation, sample_weight),
+        "language_model": losses.language_model_loss(log_probs, weights),
+        "generator": losses.language_model_loss(generation, weights),
         "pointer": losses.pointer_loss(*pointer, pointer_temperature),
         "gate": losses.gate_loss(outputs["gate_logits"], match, sample_weight),
     }
-    for term in remaining_terms:
+    for term in _other_terms(loss_weights, training):
         if loss_weights[term]:
             objective = objective + loss_weights[term] * sums[term][0]
     if kernel_gradient is not None:
         sums["kernel_gradient"] = kernel_gradient
-    num_targets = ops.sum(sample_weight)
-    copied = ops.sum(sample_weight * ops.exp(log_copy - log_probs))
+    num_targets = ops.sum(weights)
+    copied = ops.sum(weights * ops.exp(log_copy - log_probs))
     return {
         **sums,
         "objective": objective,
@@ -148,11 +144,45 @@ def _copying(outputs, x, y):
     return mask, match, log_generate, log_copy
 
 
-def _head_inputs(backbone, outputs, y):
-    """Generator states (N, D), output matrix (V, D) and targets (N,)."""
+def _head_inputs(outputs, y):
+    """Generator states (N, D) and targets (N,)."""
     states = outputs["generator_states"]
-    states = ops.reshape(states, (-1, states.shape[-1]))
-    return states, backbone.output_kernel(), _flatten(y)
+    return ops.reshape(states, (-1, states.shape[-1])), _flatten(y)
+
+
+def _through_the_head(
+    backbone, per_token, loss_weights, training, kernel_gradient
+):
+    """The vocabulary head's part of the objective, and log P_gen (N,).
+
+    Also gives `kernel_gradient` with what was added to it.
+    """
+    states, targets, *rest = per_token
+    kernel = backbone.output_kernel()
+    if _head_makes_gradients(loss_weights, training):
+        return backend.mixture_loss(
+            states,
+            kernel,
+            targets,
+            *rest,
+            (loss_weights["language_model"], loss_weights["generator"]),
+            backbone.head_learns(),
+            kernel_gradient,
+        )
+    generation = backend.target_log_probs(states, kernel, targets)
+    return ops.zeros((), "float32"), generation, kernel_gradient
+
+
+def _head_makes_gradients(loss_weights, training):
+    head_terms = ("language_model", "generator")
+    return training and any(loss_weights[term] for term in head_terms)
+
+
+def _other_terms(loss_weights, training):
+    """The terms that the vocabulary head does not add up itself."""
+    if _head_makes_gradients(loss_weights, training):
+        return ("pointer", "gate")
+    return losses.TERMS
 
 
 def _flatten(x):

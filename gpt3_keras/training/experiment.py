@@ -1,21 +1,21 @@
-"""From a config to its tokenizer, datasets and model, and to a trained run."""
+"""From a config to its tokenizer, data and models, and to a trained run."""
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
 
 import keras
+import keras_hub
 import tensorflow as tf
 
 from gpt3_keras.config import ExperimentConfig
-from gpt3_keras.data.pipeline import count_rows
-from gpt3_keras.data.pipeline import text_dataset
 from gpt3_keras.data.splits import split_corpus
 from gpt3_keras.data.text import TextCorpus
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
+from gpt3_keras.models.dialogue import GPT3DialogueModel
 from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
+from gpt3_keras.training import datasets
 from gpt3_keras.training import strategies
 from gpt3_keras.training import workdir
 
@@ -27,19 +27,32 @@ class Experiment:
     Args:
         config: an `ExperimentConfig`, its precision resolved.
         strategy: the `tf.distribute.Strategy` that the model lives under.
-        model: a `GPT3CausalLM` with its preprocessor; it takes strings.
-        train: function of a row's number in all epochs, to batches of the
-            triple from there on, the training text without end.
-        validation: batches of the triple, the held-out text once.
-        steps_per_epoch: int, or None where nothing depends on it.
+        model: the model of the task, with its preprocessor; where the task
+            is not dialogue, a `GPT3CausalLM`, which takes strings.
+        phase_data: list of `datasets.PhaseData`, one for each phase.
     """
 
     config: ExperimentConfig
     strategy: tf.distribute.Strategy
-    model: GPT3CausalLM
-    train: Callable
-    validation: tf.data.Dataset
-    steps_per_epoch: int | None = None
+    model: keras_hub.models.Task
+    phase_data: list
+
+    def text_data(self):
+        """The `PhaseData` of the phases that learn to write."""
+        phases = self.config.training.phases
+        return [
+            data
+            for data, phase in zip(self.phase_data, phases, strict=True)
+            if phase.data == "text" or self.config.task.name != "dialogue"
+        ]
+
+    def learners(self):
+        """What `fit` is called on, for each kind of data; weights shared."""
+        learners = {"text": on_token_ids(self.model)}
+        learners["task"] = learners["text"]
+        if self.config.task.name == "dialogue":
+            learners["task"] = self.model
+        return learners
 
 
 def resolve(config, strategy):
@@ -65,32 +78,11 @@ def build(config, strategy=None):
     strategy = strategy or tf.distribute.get_strategy()
     config = resolve(config, strategy)
     tokenizer = build_tokenizer(config)
-    train, validation = build_datasets(config, tokenizer)
+    phase_data = datasets.build(config, tokenizer)
     keras.utils.set_random_seed(config.training.seed)
     with strategy.scope():
         model = build_model(config, tokenizer)
-    return Experiment(
-        config,
-        strategy,
-        model,
-        train,
-        validation,
-        steps_per_epoch=_steps_per_epoch(config, tokenizer),
-    )
-
-
-def _steps_per_epoch(config, tokenizer):
-    """Updates in an epoch; None, and not counted, where nobody asks."""
-    training = config.training
-    rate = training.learning_rate
-    if rate.steps_per_epoch is not None:
-        return rate.steps_per_epoch
-    if rate.epoch_decay == 1 and training.validation_steps is not None:
-        return None
-    rows = {k: v for k, v in _rows(config).items() if k != "batch_size"}
-    split = _split(config)["name"]
-    num_rows = count_rows(config.data.train, tokenizer, split=split, **rows)
-    return -(-num_rows // config.data.batch_size)
+    return Experiment(config, strategy, model, phase_data)
 
 
 def build_tokenizer(config):
@@ -102,7 +94,7 @@ def build_tokenizer(config):
         return GPT3Tokenizer()
     # Learnt from what is trained on: not from the documents held out.
     corpus = TextCorpus(config.data.train, None, config.data.document)
-    split = split_corpus(corpus, **_split(config))
+    split = split_corpus(corpus, **datasets.split(config))
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as text:
         for file in range(len(corpus.files)):
             for piece in corpus.texts(file, split.keeps(file)):
@@ -111,57 +103,8 @@ def build_tokenizer(config):
         return GPT3Tokenizer.train([text.name], section.trained_vocabulary_size)
 
 
-def _split(config):
-    return {
-        "name": "all" if config.data.validation is not None else "train",
-        "fraction": config.data.validation_fraction,
-        "seed": config.training.seed,
-    }
-
-
-def build_datasets(config, tokenizer):
-    """(train, validation), see `Experiment`."""
-    data = config.data
-    if data.validation is None:
-        validation = build_dataset(config, tokenizer, data.train, "validation")
-    else:
-        validation = build_dataset(config, tokenizer, data.validation)
-
-    def train(first_row=0):
-        return text_dataset(
-            data.train,
-            tokenizer,
-            split=_split(config)["name"],
-            shuffle_buffer=data.shuffle_buffer,
-            num_epochs=None,
-            first_row=first_row,
-            **_rows(config),
-        )
-
-    train()  # A mistake comes to light before anything is written.
-    return train, validation
-
-
-def build_dataset(config, tokenizer, source, split="all"):
-    """Text in its own order, once through, in batches of the triple."""
-    return text_dataset(
-        source, tokenizer, split=split, shuffle_buffer=0, **_rows(config)
-    )
-
-
-def _rows(config):
-    """How a config cuts text into rows and splits it."""
-    return {
-        "sequence_length": config.data.sequence_length,
-        "batch_size": config.data.batch_size,
-        "document": config.data.document,
-        "validation_fraction": config.data.validation_fraction,
-        "seed": config.training.seed,
-    }
-
-
 def build_model(config, tokenizer):
-    """An untrained `GPT3CausalLM` that takes strings."""
+    """An untrained model for the config's task."""
     backbone = GPT3Backbone(
         vocabulary_size=tokenizer.vocabulary_size(),
         dtype=config.training.precision,
@@ -170,9 +113,18 @@ def build_model(config, tokenizer):
     preprocessor = GPT3CausalLMPreprocessor(
         tokenizer, sequence_length=config.data.sequence_length
     )
-    return GPT3CausalLM(backbone, preprocessor)
+    if config.task.name != "dialogue":
+        return GPT3CausalLM(backbone, preprocessor)
+    section = config.task.dialogue
+    return GPT3DialogueModel(
+        backbone,
+        preprocessor,
+        num_heads=section.num_heads,
+        head_dropout=section.head_dropout,
+        word_dropout=section.word_dropout,
+    )
 
 
 def on_token_ids(model):
-    """The same model, weights shared, on batches of ids, not on strings."""
+    """A `GPT3CausalLM` on batches of ids, not on strings; weights shared."""
     return GPT3CausalLM(model.backbone)

@@ -77,20 +77,20 @@ def _set(layer, is_trainable):
     layer.trainable = is_trainable
 
 
-def prepare(model, config, state, steps_per_epoch):
+def prepare(model, config, state, data):
     """Compiles `model` for the phase that `state` says is under way.
 
     Args:
-        model: a `GPT3CausalLM`.
+        model: one of `Experiment.learners`.
         config: the `ExperimentConfig`.
         state: a `RunState`.
-        steps_per_epoch: int, or None, see `learning_rate`.
+        data: the phase's `datasets.PhaseData`.
 
     Returns:
         The schedule of the learning rate, over the whole run.
     """
     training, phase = config.training, config.training.phases[state.phase]
-    schedule = learning_rate.learning_rate(training, steps_per_epoch)
+    schedule = learning_rate.learning_rate(training, data.steps_per_epoch)
     clipping = training.clipping
     optimizer = keras.optimizers.AdamW(
         ShiftedSchedule(schedule, state.first_step),
@@ -102,10 +102,11 @@ def prepare(model, config, state, steps_per_epoch):
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
     set_trainable(model.backbone, phase.trainable, training.trainable_layers)
     seed = functional_random.fold_in(training.seed, state.phase)
+    is_dialogue = phase.data == "task" and config.task.name == "dialogue"
+    objective = _dialogue_objective if is_dialogue else _text_objective
     model.compile(
         optimizer=optimizer,
-        loss_weights=(phase.loss_weights or config.losses).weights(),
-        pointer_temperature=config.losses.pointer_temperature,
+        **objective(config, phase, data),
         micro_batches=training.micro_batches,
         seed=int(seed),
         jit_compile=config.runtime.jit_compile,
@@ -116,20 +117,38 @@ def prepare(model, config, state, steps_per_epoch):
     return schedule
 
 
-def run_phase(model, config, state, measures, datasets, hooks):
+def _text_objective(config, phase, data):
+    """What a `GPT3CausalLM` is compiled with."""
+    return {
+        "loss_weights": (phase.loss_weights or config.losses).weights(),
+        "pointer_temperature": config.losses.pointer_temperature,
+        "sparse_targets": data.sparse_targets,
+    }
+
+
+def _dialogue_objective(config, phase, data):
+    """What a `GPT3DialogueModel` is compiled with."""
+    section = config.task.dialogue
+    return {
+        "loss_weights": section.loss_weights.weights(),
+        "label_smoothing": section.label_smoothing,
+        "similarity_form": section.similarity_form,
+        "similarity_temperature": section.similarity_temperature,
+    }
+
+
+def run_phase(model, config, state, data, measures, hooks):
     """Trains a prepared `model` to the end of its phase, or to a stop.
 
     Args:
-        model: a `GPT3CausalLM`, after `prepare`.
+        model: one of `Experiment.learners`, after `prepare`.
         config: the `ExperimentConfig`.
         state: the `RunState`; it goes along.
+        data: the phase's `datasets.PhaseData`.
         measures: (schedule, flops_per_token): the former from `prepare`, the
             latter as `callbacks.StepMonitor` takes it.
-        datasets: (train, validation), batches of the triple; `train` begins
-            at the state's step and does not end.
         hooks: a `Hooks`.
     """
-    train, validation = datasets
     schedule, flops_per_token = measures
     phase = config.training.phases[state.phase]
     last_step = state.first_step + phase.steps
@@ -141,7 +160,7 @@ def run_phase(model, config, state, measures, datasets, hooks):
         config.runtime.steps_per_execution,
         {
             "window": max(1, min(10, phase.steps // 20)),
-            "validation": validation_steps or hooks.steps_per_epoch,
+            "validation": validation_steps or data.steps_per_epoch,
             "checkpoint": config.training.checkpoint_steps,
         },
     )
@@ -149,14 +168,14 @@ def run_phase(model, config, state, measures, datasets, hooks):
         StepMonitor(
             plan,
             schedule,
-            config.data.batch_size * config.data.sequence_length,
+            data.batch_size * data.sequence_length,
             flops_per_token,
             hooks.report,
         ),
         RunMonitor(
             plan,
             state,
-            validation,
+            data.validation,
             hooks.save,
             hooks.stop,
             hooks.report,
@@ -167,7 +186,7 @@ def run_phase(model, config, state, measures, datasets, hooks):
         # Keras warns at the end of a dataset whose length nobody knew.
         warnings.filterwarnings("ignore", "Your input ran out of data")
         model.fit(
-            train,
+            data.train(state.step * data.batch_size),
             steps_per_epoch=last_step - state.step,
             callbacks=monitors,
             shuffle=False,

@@ -139,8 +139,13 @@ def training_detail(record):
             ("generator", "generator_loss", 2),
             ("pointer", "pointer_loss", 2),
             ("gate", "gate_loss", 2),
+            ("intent", "intent_loss", 2),
+            ("slots", "slot_loss", 2),
+            ("spans", "span_loss", 2),
+            ("asked", "requested_loss", 2),
+            ("constraints", "constraint_loss", 2),
         )
-        if name in record
+        if record.get(name)
     ]
     parts.append(f"lr {record['learning_rate']:.1e}")
     parts.append(f"{record['tokens_per_sec']:,.0f} tokens/s")

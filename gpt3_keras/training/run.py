@@ -15,7 +15,6 @@ from gpt3_keras.training import workdir
 from gpt3_keras.training.callbacks import HistoryFile
 from gpt3_keras.training.callbacks import read_history
 from gpt3_keras.training.checkpoints import CheckpointStore
-from gpt3_keras.training.experiment import on_token_ids
 from gpt3_keras.training.signals import Interrupted
 from gpt3_keras.training.signals import StopRequest
 from gpt3_keras.training.state import RunState
@@ -30,14 +29,12 @@ class Hooks:
         save: function of (state, is_best), which writes a checkpoint.
         show: function of a step, called after each validation.
         stop: the `StopRequest`.
-        steps_per_epoch: int, or None where nobody has asked.
     """
 
     report: Callable
     save: Callable
     show: Callable
     stop: StopRequest
-    steps_per_epoch: int | None = None
 
 
 def train(experiment, folder, watch, stop):
@@ -73,13 +70,7 @@ def train(experiment, folder, watch, stop):
             history(record)
             report(record)
 
-        hooks = Hooks(
-            report_all,
-            run.save,
-            show,
-            stop,
-            experiment.steps_per_epoch,
-        )
+        hooks = Hooks(report_all, run.save, show, stop)
         with naming_lost_workers(experiment.strategy):
             while state.phase < len(experiment.config.training.phases):
                 state = run.phase(state, hooks)
@@ -102,7 +93,8 @@ class _Run:
         self.reader = self._store(folder)
         self.writer = None
         with experiment.strategy.scope():
-            self.model = on_token_ids(experiment.model)
+            self.learners = experiment.learners()
+        self.model = next(iter(self.learners.values()))
         self.device_flops_per_sec = flops.matmul_flops_per_sec(
             self.model.backbone.compute_dtype, experiment.strategy
         )
@@ -154,9 +146,18 @@ class _Run:
         (store, *_) = [store for store in stores if step in store.steps()]
         store.restore(step, self.experiment.model, None)
 
-    def _flops_per_token(self):
-        """What a token costs, as a share of what the device does in 1 s."""
-        length = self.config.data.sequence_length
+    def _flops_per_token(self, kind, length):
+        """What a token costs, as a share of what the device does in 1 s.
+
+        Args:
+            kind: "text"; of "task" nobody knows how many tokens are targets.
+            length: int, tokens in its row.
+
+        Returns:
+            float, or None.
+        """
+        if kind == "task":
+            return None
         num_flops = flops.train_step_flops(self.model.backbone, 1, length)
         return num_flops / length / self.device_flops_per_sec
 
@@ -184,24 +185,16 @@ class _Run:
 
     def phase(self, state, hooks):
         """Makes a phase's remaining steps; returns the next one's state."""
+        data = self.experiment.phase_data[state.phase]
+        kind = self.config.training.phases[state.phase].data
+        self.model = self.learners[kind]
         with self.experiment.strategy.scope():
-            schedule = phases.prepare(
-                self.model, self.config, state, self.experiment.steps_per_epoch
-            )
+            schedule = phases.prepare(self.model, self.config, state, data)
         self._restore(state)
-        first_row = state.step * self.config.data.batch_size
-        datasets = (
-            self.experiment.train(first_row),
-            self.experiment.validation,
-        )
+        measures = schedule, self._flops_per_token(kind, data.sequence_length)
         try:
             phases.run_phase(
-                self.model,
-                self.config,
-                state,
-                (schedule, self._flops_per_token()),
-                datasets,
-                hooks,
+                self.model, self.config, state, data, measures, hooks
             )
         except NotFiniteError as error:
             error.args = (self._locate(error, state),)

@@ -41,14 +41,14 @@ class SampleWriter:
     def __init__(self, experiment, board, draw):
         self.board = board
         self.draw = draw
-        self.model = experiment.model
+        self.model = experiment.learners()["text"]
         self.tokenizer = experiment.model.preprocessor.tokenizer
         options = experiment.config.generation.as_dict()
         num_new_tokens = min(options.pop("max_new_tokens"), _NEW_TOKENS)
         sampler = SeededSampler(**options)
         stop_token_ids = [self.tokenizer.end_token_id]
 
-        rows = _first_rows(experiment.validation)
+        rows = _first_rows(experiment.text_data()[-1].validation)
         model_length = self.model.backbone.max_sequence_length
         self.prompt = rows[0][: min(_PROMPT_TOKENS, (model_length + 1) // 2)]
         self.length = min(len(self.prompt) + num_new_tokens, model_length)

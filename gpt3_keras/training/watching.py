@@ -31,7 +31,9 @@ class Watch:
         num_steps = self.experiment.config.training.num_steps
         progress = Progress("training", num_steps, first=state.step)
         board = TensorBoardWriter(folder / TENSORBOARD, state.step)
-        samples = SampleWriter(self.experiment, board, self.draw)
+        samples = _nothing
+        if self.experiment.text_data():
+            samples = SampleWriter(self.experiment, board, self.draw)
         with board, progress:
 
             def report(record):
@@ -40,3 +42,7 @@ class Watch:
                     progress.update(record["step"], training_detail(record))
 
             yield report, samples
+
+
+def _nothing(step):
+    """What a model shows that writes no text."""

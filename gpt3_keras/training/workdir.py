@@ -2,6 +2,7 @@
 
 ```
 workdir/config.yaml     the config as it was understood
+        schema.json     where the run is about dialogue, what it knows
         checkpoints/    see `checkpoints`; in each, model/ is a preset
         history.jsonl   one JSON object a line: what training measured
         tensorboard/    the same for TensorBoard, with samples and pictures
@@ -13,11 +14,16 @@ import pathlib
 import zipfile
 
 from gpt3_keras import config as configs
+from gpt3_keras.data.dialogue_schema import read_schema
+from gpt3_keras.data.dialogue_schema import schema_path
+from gpt3_keras.data.dialogue_schema import write_schema
 from gpt3_keras.models.causal_lm import GPT3CausalLM
+from gpt3_keras.models.dialogue import GPT3DialogueModel
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
 from gpt3_keras.training.checkpoints import CheckpointStore
 
 CONFIG = "config.yaml"
+SCHEMA = "schema.json"
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.jsonl"
 
@@ -109,6 +115,9 @@ def begin(folder, config, is_writer=True):
         folder.mkdir(parents=True, exist_ok=True)
         scratch = folder / f".{CONFIG}"
         configs.save_config(config, scratch)
+        if config.task.name == "dialogue":
+            schema = read_schema(schema_path(config.task.train))
+            write_schema(schema, folder / SCHEMA)
         scratch.rename(folder / CONFIG)
     return folder
 
@@ -130,8 +139,10 @@ def load(folder):
         raise ValueError(_no_run(folder))
     config = configs.load_config(folder / CONFIG)
     preset = model_folder(folder)
+    is_dialogue = config.task.name == "dialogue"
+    kind = GPT3DialogueModel if is_dialogue else GPT3CausalLM
     try:
-        return config, GPT3CausalLM.from_preset(str(preset), dtype="float32")
+        return config, kind.from_preset(str(preset), dtype="float32")
     except _DAMAGE as error:
         raise ValueError(
             f"The checkpoint {preset} is damaged: {first_line(error)}"

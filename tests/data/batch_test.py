@@ -89,13 +89,13 @@ def with_value(place, value):
         ),
         (
             changed("sample_weight", with_value((1, 2), 1)),
-            "sample_weight must be 0 or 1, and 0 where there is padding. "
+            "sample_weight must be finite, not negative, and 0 at padding. "
             "Received: 1.0 at (1, 2).",
         ),
         (
-            changed("sample_weight", with_value((0, 0), 0.5)),
-            "sample_weight must be 0 or 1, and 0 where there is padding. "
-            "Received: 0.5 at (0, 0).",
+            changed("sample_weight", with_value((0, 0), -0.5)),
+            "sample_weight must be finite, not negative, and 0 at padding. "
+            "Received: -0.5 at (0, 0).",
         ),
     ],
 )

@@ -12,7 +12,9 @@ END = 256
 class ByteTokenizer:
     """A token a byte, and one for the end of text."""
 
+    start_token_id = END
     end_token_id = END
+    pad_token_id = END
 
     def __init__(self, name="bytes", vocabulary_size=257):
         self.name = name

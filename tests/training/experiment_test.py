@@ -6,6 +6,7 @@ import pytest
 from gpt3_keras import config as configs
 from gpt3_keras import config_sections as sections
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
+from gpt3_keras.training import datasets
 from gpt3_keras.training import experiment
 
 
@@ -31,6 +32,12 @@ def make_config(text, **data):
     )
 
 
+def both(config, tokenizer):
+    """The training text, a function, and the text held out."""
+    data = datasets.text_data(config, tokenizer)
+    return data.train, data.validation
+
+
 def words(dataset, tokenizer):
     """The different words of a dataset that ends."""
     rows = [np.asarray(x["token_ids"]).ravel() for x, _, _ in dataset]
@@ -43,8 +50,8 @@ def words(dataset, tokenizer):
 def test_held_out_documents_are_not_trained_on(text):
     config = make_config(text)
     tokenizer = GPT3Tokenizer()
-    train, validation = experiment.build_datasets(config, tokenizer)
-    once = experiment.build_dataset(config, tokenizer, str(text), "train")
+    train, validation = both(config, tokenizer)
+    once = datasets.build_dataset(config, tokenizer, str(text), "train")
     held_out = words(validation, tokenizer)
     assert 3 <= len(held_out) <= 20
     assert not held_out & words(once, tokenizer)
@@ -56,7 +63,7 @@ def test_held_out_documents_are_not_trained_on(text):
 def test_a_validation_source_of_its_own_leaves_all_to_training(text):
     config = make_config(text, validation=str(text))
     tokenizer = GPT3Tokenizer()
-    _, validation = experiment.build_datasets(config, tokenizer)
+    _, validation = both(config, tokenizer)
     assert len(words(validation, tokenizer)) == 100
 
 
@@ -64,7 +71,7 @@ def test_the_vocabulary_is_learnt_from_the_training_text(text):
     config = make_config(text, validation_fraction=0.5)
     tokenizer = experiment.build_tokenizer(config)
     assert tokenizer.vocabulary_size() == 280
-    held_out = experiment.build_dataset(
+    held_out = datasets.build_dataset(
         config, tokenizer, str(text), "validation"
     )
     for word in words(held_out, tokenizer):

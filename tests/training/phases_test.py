@@ -8,6 +8,7 @@ from gpt3_keras.config_training import MODULES
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.training import phases
+from gpt3_keras.training.datasets import PhaseData
 from gpt3_keras.training.learning_rate import learning_rate
 from gpt3_keras.training.state import RunState
 
@@ -17,6 +18,8 @@ PHASES = (
     " loss_weights: {language_model: 0, generator: 2, pointer: 0, gate: 0}},"
     "{name: all, steps: 6}]"
 )
+
+DATA = PhaseData(None, None, 4, 6, steps_per_epoch=100)
 
 
 def test_a_shifted_schedule_goes_on_where_the_phase_starts():
@@ -115,7 +118,7 @@ def test_a_phase_is_compiled_as_the_config_says():
         ],
     )
     model = make_model()
-    schedule = phases.prepare(model, config, RunState(), 100)
+    schedule = phases.prepare(model, config, RunState(), DATA)
     optimizer = model.optimizer
     assert optimizer.built
     assert optimizer.clipvalue == 0.5
@@ -126,12 +129,12 @@ def test_a_phase_is_compiled_as_the_config_says():
     assert weights["language_model"] == 0.0
     assert learning(model.backbone) == {"block_0", "norm", "others"}
     first_key = int(model.dropout_key())
-    phases.prepare(model, config, RunState(step=6, phase=1, first_step=6), 100)
+    phases.prepare(model, config, RunState(step=6, phase=1, first_step=6), DATA)
     # A new optimizer, whose rate goes on, and other dropout.
     assert model.optimizer is not optimizer
     rate = float(model.optimizer.learning_rate)
     assert rate == pytest.approx(float(schedule(6)), rel=1e-6)
     assert model.get_compile_config()["loss_weights"]["generator"] == 0.0
     assert int(model.dropout_key()) != first_key
-    phases.prepare(model, config, RunState(), 100)
+    phases.prepare(model, config, RunState(), DATA)
     assert int(model.dropout_key()) == first_key

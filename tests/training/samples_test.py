@@ -1,5 +1,6 @@
 """Samples come from the model as it is, and training does not notice."""
 
+import dataclasses
 import io
 import random
 
@@ -60,7 +61,7 @@ def no_picture(attention, tokens, file):
 
 
 def first_row(experiment):
-    (x, _, _) = next(iter(experiment.validation))
+    (x, _, _) = next(iter(experiment.phase_data[0].validation))
     return x["token_ids"][0].numpy().tolist()
 
 
@@ -114,7 +115,7 @@ def test_the_pointer_is_drawn_where_text_repeats(experiment):
     np.testing.assert_allclose(
         attention["pointer_probs"].sum(-1), 1.0, rtol=1e-5
     )
-    x, _, _ = next(experiment.validation.as_numpy_iterator())
+    x, _, _ = next(experiment.phase_data[0].validation.as_numpy_iterator())
     repeats = [
         sum(token in row[:i] for i, token in enumerate(row[:37]))
         for row in (
@@ -145,7 +146,7 @@ def trained(config, samples_of):
         on_train_batch_end=lambda batch, logs: sample(batch)
     )
     history = model.fit(
-        made.train(),
+        made.phase_data[0].train(),
         steps_per_epoch=3,
         callbacks=[on_step],
         shuffle=False,
@@ -202,8 +203,9 @@ def test_short_rows_are_enough(config, num_real):
     dataset = tf.data.Dataset.from_tensors(batch)
     drawn = []
     board = Board()
+    data = dataclasses.replace(made.phase_data[0], validation=dataset)
     SampleWriter(
-        experiments.dataclasses.replace(made, validation=dataset),
+        dataclasses.replace(made, phase_data=[data]),
         board,
         lambda attention, tokens, file: drawn.append(len(tokens)),
     )(0)

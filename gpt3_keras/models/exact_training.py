@@ -1,0 +1,58 @@
+"""What every model here does in `fit` and `evaluate`."""
+
+from gpt3_keras import backend
+from gpt3_keras import functional_random
+
+
+class ExactTraining:
+    """Training whose result does not depend on how a batch is cut.
+
+    A class beside Keras' `Model`. A model of it has `unpack`, from a batch to
+    x, y and weights; `compute_losses` and `zero_losses`, sums over a batch;
+    `_sums`, the metrics that they are added to; and, from `compile`,
+    `micro_batches`, `seed` and `compiles_step`.
+    """
+
+    @property
+    def metrics(self):
+        return self._sums.metrics
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """As `keras.Model.fit`; its logs also tell the tokens a second."""
+        callbacks = self._sums.and_speed(callbacks)
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def evaluate(self, *args, callbacks=None, **kwargs):
+        """As `keras.Model.evaluate`; its progress bar, too."""
+        callbacks = self._sums.and_speed(callbacks)
+        return super().evaluate(*args, callbacks=callbacks, **kwargs)
+
+    def train_step(self, data):
+        return backend.train_step(self, *self.unpack(data))
+
+    def test_step(self, data):
+        return backend.test_step(self, *self.unpack(data))
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            backend.build_optimizer(self)
+            self.train_function = backend.step_function(self, self.train_step)
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            self.test_function = backend.step_function(self, self.test_step)
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Nothing: the model is built.
+
+        Keras' look at a first batch fails where several workers hold it.
+        """
+
+    def dropout_key(self):
+        """What the dropout of the next step is drawn from, uint32."""
+        return functional_random.fold_in(self.seed, self.optimizer.iterations)
+
+    def record(self, sums):
+        """Adds the sums of a batch to the metrics; gives their results."""
+        self._sums.update(sums)
+        return self.get_metrics_result()

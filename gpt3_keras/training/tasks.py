@@ -1,0 +1,184 @@
+"""The rows of a config's task, for training and for validation."""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from gpt3_keras.data import lambada
+from gpt3_keras.data import lambada_windows
+from gpt3_keras.data import summaries
+from gpt3_keras.data.augmented_rows import augmented_examples
+from gpt3_keras.data.dialogue import read_dialogues
+from gpt3_keras.data.dialogue_batches import dialogue_dataset
+from gpt3_keras.data.dialogue_rows import DialogueReader
+from gpt3_keras.data.dialogue_schema import read_schema
+from gpt3_keras.data.dialogue_schema import schema_path
+from gpt3_keras.data.task_rows import Example
+from gpt3_keras.data.task_rows import RowMaker
+from gpt3_keras.data.task_rows import task_dataset
+from gpt3_keras.data.words import RepeatedWords
+from gpt3_keras.training import augmenting
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskData:
+    """A task's rows.
+
+    Args:
+        train: function of a row's number in all epochs, to batches of the
+            triple from there on, without end.
+        validation: batches of the triple, the held-out rows once.
+        count_rows: function without arguments, to the rows in an epoch.
+    """
+
+    train: Callable
+    validation: tf.data.Dataset
+    count_rows: Callable
+
+
+def build(config, tokenizer):
+    """The `TaskData` of the task that a config names.
+
+    Args:
+        config: an `ExperimentConfig`.
+        tokenizer: a `GPT3Tokenizer`.
+
+    Raises:
+        ValueError: if the task's files cannot be used.
+        OSError: if a file cannot be read.
+    """
+    makers = {
+        "lambada": _lambada,
+        "summaries": _summaries,
+        "dialogue": _dialogue,
+    }
+    return makers[config.task.name](config, tokenizer)
+
+
+def _lambada(config, tokenizer):
+    task, section = config.task, config.task.lambada
+
+    def read(epoch):
+        passages = lambada_windows.training_passages(
+            task.train,
+            seed=config.training.seed,
+            epoch=epoch,
+            style=section.style,
+            ends=section.ends,
+            copied_share=section.copied_share,
+        )
+        return map(lambada_example, passages)
+
+    language = config.augmentation.language
+    row_maker = RowMaker(
+        tokenizer,
+        task.sequence_length,
+        context_weight=task.context_weight,
+        repeats=RepeatedWords(tokenizer),
+        repeated_weight=section.repeated_weight,
+    )
+    validation = RowMaker(tokenizer, task.sequence_length)
+    return _task_data(
+        config,
+        _augmented(config, read, language),
+        row_maker,
+        lambda _: map(lambada_example, lambada.read_passages(task.validation)),
+        validation,
+    )
+
+
+def lambada_example(passage):
+    """The `Example` of a `lambada.Passage`."""
+    return Example(passage.context, "", f" {passage.target}")
+
+
+def _summaries(config, tokenizer):
+    task, separator = config.task, config.task.summaries.separator
+
+    def reader(source):
+        return lambda _: summaries.examples(
+            summaries.read_summaries(source), separator
+        )
+
+    row_maker = RowMaker(
+        tokenizer,
+        task.sequence_length,
+        context_weight=task.context_weight,
+        keeps_end=False,
+        adds_end=True,
+    )
+    return _task_data(
+        config,
+        _augmented(config, reader(task.train)),
+        row_maker,
+        reader(task.validation),
+        dataclasses.replace(row_maker, context_weight=0.0),
+    )
+
+
+def dialogue_reader(config, tokenizer, schema):
+    """The `DialogueReader` of a config's dialogues, with any schema."""
+    section = config.task.dialogue
+    return DialogueReader(
+        tokenizer,
+        schema,
+        config.task.sequence_length,
+        lowercase=section.lowercase,
+        describe=section.describe,
+    )
+
+
+def _dialogue(config, tokenizer):
+    task = config.task
+
+    def read(source):
+        schema = read_schema(schema_path(source))
+        reader = dialogue_reader(config, tokenizer, schema)
+        return list(read_dialogues(source, schema)), reader
+
+    dialogues, reader = read(task.train)
+
+    def train(first_row=0):
+        return dialogue_dataset(
+            dialogues,
+            reader,
+            batch_size=task.batch_size,
+            seed=config.training.seed,
+            num_epochs=None,
+            first_row=first_row,
+        )
+
+    validation = dialogue_dataset(
+        *read(task.validation), batch_size=task.batch_size, shuffle=False
+    )
+    return TaskData(train, validation, lambda: len(dialogues))
+
+
+def _augmented(config, read, language=None):
+    """`read` with its examples changed as the config asks for, if it does."""
+    steps = augmenting.steps(config, config.task.train)
+    if not steps:
+        return read
+    return lambda epoch: augmented_examples(read(epoch), steps, epoch, language)
+
+
+def _task_data(config, read, row_maker, read_validation, validation_maker):
+    task = config.task
+
+    def train(first_row=0):
+        return task_dataset(
+            read,
+            row_maker,
+            batch_size=task.batch_size,
+            shuffle_buffer=task.shuffle_buffer,
+            seed=config.training.seed,
+            num_epochs=None,
+            first_row=first_row,
+        )
+
+    next(iter(read(0)))  # A mistake comes to light before anything is written.
+    validation = task_dataset(
+        read_validation, validation_maker, batch_size=task.batch_size
+    )
+    return TaskData(train, validation, lambda: sum(1 for _ in read(0)))

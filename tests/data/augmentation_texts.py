@@ -1,0 +1,26 @@
+"""Texts that an augmentation could break."""
+
+TEXTS = {
+    "english": "Mr. Hale, of St. Paul, left. It rained. “Why?” he said. So.",
+    "french": "M. Hulot rit. «\u00a0Où\u202f?\u00a0» dit-il. L'été. Œuvre.",
+    "decomposed": "E\u0301te\u0301. A\u0308\u0323 b. Nai\u0308ve c.",
+    "emoji": "Go 👩\u200d🚀! All 👨\u200d👩\u200d👧. 👍🏽 x. 🇫🇷🇬🇧 y. ❤\ufe0f.",
+    "tagged_emoji": "So \U0001f3f4\U000e0067\U000e0062\U000e007f. Yes.",
+    "keycap": "Press 1\ufe0f\u20e3. Then.",
+    "hangul": "한국어 책. \u1112\u1161\u11ab 글\u11a8. 한글.",
+    "arabic": "مَرْحَبًا بالعالم. نعم\u200cها. كتاب.",
+    "hindi": "क्षत्रिय हिन्दी. नमस्ते. क्\u200dष. ड\u093c\u094dक.",
+    "thai": "น้ำ กำ ไทย. เก่า. ที่.",
+    "hebrew": "שָׁלוֹם עולם. כן.",
+    "chinese": "我们在这里. 你好. 龘\ufe00.",
+    "kana": "ｶﾞｷﾞ カー. か\u3099. はい.",
+    "windows": "One.\r\nTwo. \r\n\r\nThree.\r\n",
+    "white_space": " \t\n  One.\u2003 Two. \u00a0\n",
+    "controls": "A\x00b.\x01 C\x02d. \x1c E\x03.\x04 F.",
+    "byte_order_mark": "\ufeffOne. Two.",
+    "noncharacters": "A\ufdd0b. C\uffff. D\U0010ffff.",
+    "only_white_space": " \n \n",
+    "empty": "",
+    "one_letter": "a",
+    "one_mark": "\u0301",
+}
