@@ -2,7 +2,7 @@
 # requirements.lock. Nothing is needed but Python 3.11, pip and make.
 #
 #   make demo [TEXT=path] [OUTPUT=folder]    train, write, export on real text
-#   make test [ARGS="tests/layers -x"]       the whole suite
+#   make test [ARGS="tests/layers -x"]       the whole suite, on all cores
 #   make check                               ruff, fast tests, doc examples
 #   make bench [ARGS=--quick]                one JSON line per figure
 
@@ -23,7 +23,8 @@ demo: install
 		$(if $(OUTPUT),--output "$(OUTPUT)")
 
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
+		--dist loadfile $(ARGS)
 
 check: lint
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

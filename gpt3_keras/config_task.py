@@ -140,6 +140,8 @@ class DialogueConfig(Section):
     Args:
         lowercase: whether all is read in lower case.
         describe: whether descriptions are read beside names.
+        rename_rate: share of the values that training replaces by others of
+            their slots, in words and in states.
         num_heads: of the attention to the utterances.
         head_dropout: of the heads.
         word_dropout: share of the words that training hides.
@@ -152,6 +154,7 @@ class DialogueConfig(Section):
     section = "task.dialogue"
     lowercase: bool = True
     describe: bool = True
+    rename_rate: float = 0.0
     num_heads: int = 4
     head_dropout: float = 0.1
     word_dropout: float = 0.0
@@ -164,6 +167,7 @@ class DialogueConfig(Section):
 
     def validate(self):
         self._require_at_least(1, "num_heads")
+        self._require_shares("rename_rate")
         for key in ("head_dropout", "word_dropout", "label_smoothing"):
             holds = 0 <= self.get(key) < 1
             self._require(holds, f"{key} must be in [0, 1)", key)

@@ -43,7 +43,9 @@ def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
 
 def test_shell_blocks_name_verbs_and_options_that_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    for run in ("mine", "summaries", "woz2", "lambada"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+    (tmp_path / "woz2").mkdir()
     (tmp_path / "configs").symlink_to(README.parent / "configs")
     commands = [
         shlex.split(line)
@@ -54,8 +56,11 @@ def test_shell_blocks_name_verbs_and_options_that_exist(tmp_path, monkeypatch):
     commands = [words for words in commands if "gpt3-keras" in words]
     verbs = [words[1] for words in commands]
     assert verbs == [
-        *("prepare", "train", "plot", "evaluate", "generate", "export"),
-        *("train", "train"),
+        *("prepare", "train", "plot", "evaluate", "generate"),
+        *("train", "evaluate"),
+        *("convert", "train", "evaluate", "dialogue"),
+        *("train", "evaluate", "augment"),
+        *("export", "train", "train"),
     ]
     for words in commands:
         words = [word for word in words if word != "&"]

@@ -17,6 +17,7 @@ from gpt3_keras.models.preprocessor import GPT3CausalLMPreprocessor
 from gpt3_keras.models.tokenizer import GPT3Tokenizer
 from gpt3_keras.training import datasets
 from gpt3_keras.training import strategies
+from gpt3_keras.training import tasks
 from gpt3_keras.training import workdir
 
 
@@ -92,15 +93,22 @@ def build_tokenizer(config):
         return workdir.load_tokenizer(section.path)
     if section.trained_vocabulary_size is None:
         return GPT3Tokenizer()
-    # Learnt from what is trained on: not from the documents held out.
+    # Learnt from what is trained on: not from what is held out.
+    kinds = {phase.data for phase in config.training.phases}
+    texts = _texts(config) if "text" in kinds else tasks.texts(config)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.writelines(texts)
+        file.flush()
+        return GPT3Tokenizer.train([file.name], section.trained_vocabulary_size)
+
+
+def _texts(config):
+    """Yields the plain text that is trained on."""
     corpus = TextCorpus(config.data.train, None, config.data.document)
     split = split_corpus(corpus, **datasets.split(config))
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as text:
-        for file in range(len(corpus.files)):
-            for piece in corpus.texts(file, split.keeps(file)):
-                text.write(piece.content + "\n" * piece.ends)
-        text.flush()
-        return GPT3Tokenizer.train([text.name], section.trained_vocabulary_size)
+    for file in range(len(corpus.files)):
+        for piece in corpus.texts(file, split.keeps(file)):
+            yield piece.content + "\n" * piece.ends
 
 
 def build_model(config, tokenizer):

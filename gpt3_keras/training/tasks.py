@@ -5,12 +5,15 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from gpt3_keras.data import dialogue_text
 from gpt3_keras.data import lambada
 from gpt3_keras.data import lambada_windows
 from gpt3_keras.data import summaries
+from gpt3_keras.data.augmented_dialogues import augmented_dialogue
 from gpt3_keras.data.augmented_rows import augmented_examples
 from gpt3_keras.data.dialogue import read_dialogues
 from gpt3_keras.data.dialogue_batches import dialogue_dataset
+from gpt3_keras.data.dialogue_renaming import RenameValues
 from gpt3_keras.data.dialogue_rows import DialogueReader
 from gpt3_keras.data.dialogue_schema import read_schema
 from gpt3_keras.data.dialogue_schema import schema_path
@@ -56,19 +59,41 @@ def build(config, tokenizer):
     return makers[config.task.name](config, tokenizer)
 
 
+def texts(config):
+    """Yields the text of a task's training data, for a vocabulary."""
+    task = config.task
+    if task.name == "lambada":
+        for passage in _passages(config, epoch=0):
+            yield f"{passage.context} {passage.target}\n"
+    elif task.name == "summaries":
+        for summary in summaries.read_summaries(task.train):
+            yield "\n".join((summary.source, *summary.targets, ""))
+    else:
+        lower = task.dialogue.lowercase
+        schema = read_schema(schema_path(task.train))
+        for dialogue in read_dialogues(task.train, schema):
+            for turn in dialogue.turns:
+                for said in (turn.system, turn.user):
+                    yield f" {dialogue_text.lower(said) if lower else said}\n"
+
+
+def _passages(config, epoch):
+    section = config.task.lambada
+    return lambada_windows.training_passages(
+        config.task.train,
+        seed=config.training.seed,
+        epoch=epoch,
+        style=section.style,
+        ends=section.ends,
+        copied_share=section.copied_share,
+    )
+
+
 def _lambada(config, tokenizer):
     task, section = config.task, config.task.lambada
 
     def read(epoch):
-        passages = lambada_windows.training_passages(
-            task.train,
-            seed=config.training.seed,
-            epoch=epoch,
-            style=section.style,
-            ends=section.ends,
-            copied_share=section.copied_share,
-        )
-        return map(lambada_example, passages)
+        return map(lambada_example, _passages(config, epoch))
 
     language = config.augmentation.language
     row_maker = RowMaker(
@@ -138,6 +163,7 @@ def _dialogue(config, tokenizer):
         return list(read_dialogues(source, schema)), reader
 
     dialogues, reader = read(task.train)
+    augment = _dialogue_augmentation(config, reader.schema)
 
     def train(first_row=0):
         return dialogue_dataset(
@@ -147,12 +173,32 @@ def _dialogue(config, tokenizer):
             seed=config.training.seed,
             num_epochs=None,
             first_row=first_row,
+            augment=augment,
         )
 
     validation = dialogue_dataset(
         *read(task.validation), batch_size=task.batch_size, shuffle=False
     )
     return TaskData(train, validation, lambda: len(dialogues))
+
+
+def _dialogue_augmentation(config, schema):
+    """A function of a dialogue and an epoch, or None where none is asked."""
+    rename_rate = config.task.dialogue.rename_rate
+    rename = RenameValues(schema, rename_rate, config.training.seed)
+    steps = augmenting.steps(config, config.task.train)
+    if not (rename_rate or steps):
+        return None
+
+    def augment(dialogue, epoch):
+        if rename_rate:
+            dialogue = rename(dialogue, epoch)
+        if not steps:
+            return dialogue
+        service = schema.services_by_name[dialogue.service]
+        return augmented_dialogue(dialogue, service, steps, epoch)
+
+    return augment
 
 
 def _augmented(config, read, language=None):
