@@ -89,7 +89,12 @@ def _add_evaluate(verbs):
         "--schema",
         metavar="FILE",
         type=options.existing_file,
-        help="of the dialogues (that of the run by default)",
+        help="of the dialogues (that beside them by default)",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("development", "test"),
+        help="which passages of LAMBADA's archive (the only ones by default)",
     )
     options.add_json(parser)
 

@@ -166,7 +166,7 @@ def _measure_text(demo):
         )
         for name, dataset in (
             ("training text", train),
-            ("held-out text", demo.validation),
+            ("held-out text", demo.phase_data[0].validation),
         )
     }
     training, held_out = counts.values()
@@ -190,7 +190,7 @@ def _perplexity(demo):
     with Progress("evaluating", unit="batches") as progress:
         figures = perplexity.corpus_perplexity(
             experiment.on_token_ids(demo.model),
-            demo.validation,
+            demo.phase_data[0].validation,
             [EvaluationProgress(progress)],
         )
     return figures["perplexity"]
@@ -209,7 +209,7 @@ def _say_perplexities(figures):
 
 def _held_out_rows(demo):
     """The held-out rows of token ids, padding cut off."""
-    for x, _, _ in demo.validation:
+    for x, _, _ in demo.phase_data[0].validation:
         ids, mask = np.asarray(x["token_ids"]), np.asarray(x["padding_mask"])
         for row, real in zip(ids, mask, strict=True):
             yield row[real.astype(bool)].tolist()

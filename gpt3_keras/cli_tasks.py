@@ -48,7 +48,7 @@ def perplexity(arguments, config, model):
 
 def lambada(arguments, config, model):
     """The last words of passages."""
-    found = list(passages.read_passages(arguments.data))
+    found = list(passages.read_passages(arguments.data, arguments.split))
     with _counting("reading", "passages", len(found)) as progress:
         scores = last_words.word_scores(model, found, progress=progress)
     figures = last_words.summarize(scores)

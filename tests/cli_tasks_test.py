@@ -17,7 +17,7 @@ NAMES = ("Anna", "Boris", "Clara", "David")
 TINY = """
 model: {num_heads: 2, hidden_dim: 16, max_sequence_length: 256,
         pointer_hidden_dims: [4, 4]}
-tokenizer: {trained_vocabulary_size: 300}
+tokenizer: {trained_vocabulary_size: 280}
 data: {train: "%s", document: line, sequence_length: 16, batch_size: 4}
 task: {name: %s, train: "%s", validation: "%s", sequence_length: 256,
        batch_size: 4, %s}
@@ -101,6 +101,18 @@ def test_lambada(lambada, capsys):
     history = (workdir / "history.jsonl").read_text("utf-8").splitlines()
     phases = {json.loads(line)["phase"] for line in history}
     assert phases == {"language model", "task"}
+
+
+def test_a_folder_of_both_splits_wants_one_named(lambada, tmp_path, capsys):
+    workdir, passages = lambada
+    for split in ("development", "test"):
+        file = tmp_path / f"lambada_{split}_plain_text.txt"
+        file.write_bytes(passages.read_bytes())
+    command = ["evaluate", "--workdir", workdir, "--task", "lambada"]
+    assert run(*command, "--data", tmp_path) == 2
+    assert "split" in capsys.readouterr().err
+    figures = evaluate(workdir, "lambada", tmp_path, "--split", "test")
+    assert figures["num_passages"] == 2
 
 
 def test_a_trained_task_goes_no_further(lambada):

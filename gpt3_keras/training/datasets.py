@@ -20,7 +20,7 @@ class PhaseData:
             triple from there on, without end.
         validation: batches of the triple, the held-out rows once.
         batch_size: int, rows in a batch.
-        sequence_length: int, tokens in a row.
+        tokens_per_row: number, tokens in a row, on the average.
         steps_per_epoch: int, or None where nothing depends on it.
         sparse_targets: bool, whether most tokens are no targets.
     """
@@ -28,7 +28,7 @@ class PhaseData:
     train: Callable
     validation: tf.data.Dataset
     batch_size: int
-    sequence_length: int
+    tokens_per_row: float
     steps_per_epoch: int | None = None
     sparse_targets: bool = False
 
@@ -110,7 +110,7 @@ def task_data(config, tokenizer, context_weight=None):
         made.train,
         made.validation,
         task.batch_size,
-        task.sequence_length,
+        made.tokens_per_row,
         _steps_per_epoch(config, task.batch_size, made.count_rows),
         sparse_targets=task.context_weight == 0
         and not config.runtime.jit_compile,

@@ -47,6 +47,12 @@ class Experiment:
             if phase.data == "text" or self.config.task.name != "dialogue"
         ]
 
+    def writer(self):
+        """The model that writes text: that of the task, if it can."""
+        if self.config.task.name == "dialogue":
+            return GPT3CausalLM(self.model.backbone, self.model.preprocessor)
+        return self.model
+
     def learners(self):
         """What `fit` is called on, for each kind of data; weights shared."""
         learners = {"text": on_token_ids(self.model)}

@@ -168,7 +168,7 @@ def run_phase(model, config, state, data, measures, hooks):
         StepMonitor(
             plan,
             schedule,
-            data.batch_size * data.sequence_length,
+            data.batch_size * data.tokens_per_row,
             flops_per_token,
             hooks.report,
         ),

@@ -191,7 +191,7 @@ class _Run:
         with self.experiment.strategy.scope():
             schedule = phases.prepare(self.model, self.config, state, data)
         self._restore(state)
-        measures = schedule, self._flops_per_token(kind, data.sequence_length)
+        measures = schedule, self._flops_per_token(kind, data.tokens_per_row)
         try:
             phases.run_phase(
                 self.model, self.config, state, data, measures, hooks

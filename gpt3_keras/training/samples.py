@@ -41,7 +41,7 @@ class SampleWriter:
     def __init__(self, experiment, board, draw):
         self.board = board
         self.draw = draw
-        self.model = experiment.learners()["text"]
+        self.model = experiment.writer()
         self.tokenizer = experiment.model.preprocessor.tokenizer
         options = experiment.config.generation.as_dict()
         num_new_tokens = min(options.pop("max_new_tokens"), _NEW_TOKENS)

@@ -23,6 +23,9 @@ from gpt3_keras.data.task_rows import task_dataset
 from gpt3_keras.data.words import RepeatedWords
 from gpt3_keras.training import augmenting
 
+# Dialogues whose lengths stand for those of all.
+_NUM_MEASURED = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskData:
@@ -33,11 +36,14 @@ class TaskData:
             triple from there on, without end.
         validation: batches of the triple, the held-out rows once.
         count_rows: function without arguments, to the rows in an epoch.
+        tokens_per_row: float, what a row of a batch has, padding included
+            where rows have one length.
     """
 
     train: Callable
     validation: tf.data.Dataset
     count_rows: Callable
+    tokens_per_row: float
 
 
 def build(config, tokenizer):
@@ -179,7 +185,12 @@ def _dialogue(config, tokenizer):
     validation = dialogue_dataset(
         *read(task.validation), batch_size=task.batch_size, shuffle=False
     )
-    return TaskData(train, validation, lambda: len(dialogues))
+    lengths = [
+        len(reader.row(dialogue).x["token_ids"])
+        for dialogue in dialogues[:_NUM_MEASURED]
+    ]
+    tokens_per_row = sum(lengths) / len(lengths)
+    return TaskData(train, validation, lambda: len(dialogues), tokens_per_row)
 
 
 def _dialogue_augmentation(config, schema):
@@ -227,4 +238,9 @@ def _task_data(config, read, row_maker, read_validation, validation_maker):
     validation = task_dataset(
         read_validation, validation_maker, batch_size=task.batch_size
     )
-    return TaskData(train, validation, lambda: sum(1 for _ in read(0)))
+    return TaskData(
+        train,
+        validation,
+        lambda: sum(1 for _ in read(0)),
+        task.sequence_length,
+    )

@@ -258,7 +258,7 @@ def test_a_validation_an_epoch(text, tmp_path):
         "data.batch_size=64",
         "training.validation_steps=null",
     )
-    epoch = made.steps_per_epoch
+    epoch = made.phase_data[0].steps_per_epoch
     assert 2 < epoch < LAST_STEP
     steps = {r["step"] for r in history if "val_loss" in r}
     due = set(range(epoch, LAST_STEP + 1, epoch))
