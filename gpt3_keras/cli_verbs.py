@@ -30,6 +30,7 @@ from gpt3_keras.training import strategies
 from gpt3_keras.training import watching
 from gpt3_keras.training import workdir
 from gpt3_keras.training.callbacks import read_history
+from gpt3_keras.training.early_stopping import judge
 from gpt3_keras.training.learning_rate import learning_rate
 from gpt3_keras.training.progress import Progress
 
@@ -61,10 +62,11 @@ def train(arguments):
         )
     if is_chief:
         plots.save_curves(history, folder / "curves.png")
+    metric = config.training.early_stopping.metric
     validations = [record for record in history if "val_loss" in record]
     best = min(
         (r for r in validations if r["phase"] == validations[-1]["phase"]),
-        key=lambda record: record["val_loss"],
+        key=lambda record: judge(record, metric, "val_"),
     )
     _print_figures(
         {name: value for name, value in best.items() if name != "phase"},

@@ -7,6 +7,13 @@ from gpt3_keras.config_sections import Section
 
 MODULES = ("embeddings", "encoder", "pointer", "generator")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+MONITORED = (
+    "loss",
+    "pointer_mrr",
+    "intent_accuracy",
+    "slot_accuracy",
+    "joint_accuracy",
+)
 DATA_KINDS = ("text", "task")
 STRATEGIES = ("off", "mirrored", "multi_worker_mirrored", "tpu")
 
@@ -114,19 +121,23 @@ class ClippingConfig(Section):
 
 @dataclasses.dataclass
 class EarlyStoppingConfig(Section):
-    """When a phase ends before its last step.
+    """What is best, and when a phase ends before its last step.
 
     Args:
-        patience: validations without a better loss that are waited for; null
+        metric: of the validation; phases whose model has no such metric go by
+            the loss. Of all but the loss, more is better.
+        patience: validations without a better one that are waited for; null
             never stops.
-        min_delta: by how much a loss must be lower to be better.
+        min_delta: by how much one must be better to count.
     """
 
     section = "training.early_stopping"
+    metric: str = "loss"
     patience: int | None = None
     min_delta: float = 0.0
 
     def validate(self):
+        self._require_choice(MONITORED, "metric")
         self._require_positive("patience")
         self._require_at_least(0, "min_delta")
 

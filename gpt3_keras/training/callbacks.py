@@ -7,6 +7,8 @@ import time
 
 import keras
 
+from gpt3_keras.training.early_stopping import judge
+
 
 class StepMonitor(keras.callbacks.Callback):
     """Measures training in windows of steps.
@@ -178,9 +180,8 @@ class RunMonitor(keras.callbacks.Callback):
             }
         )
         self.model.reset_metrics()
-        is_best = self.state.stopping.add(
-            self.plan.step, float(metrics["loss"])
-        )
+        stopping = self.state.stopping
+        is_best = stopping.add(self.plan.step, judge(metrics, stopping.metric))
         self.show(self.plan.step)
         return is_best
 

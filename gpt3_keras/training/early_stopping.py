@@ -4,9 +4,27 @@ import dataclasses
 import math
 
 
+def judge(metrics, metric, prefix=""):
+    """The number by which validations are compared; the lower, the better.
+
+    The loss, or less the metric, whose best is its largest.
+
+    >>> judge({"loss": 2.0, "slot_accuracy": 0.5}, "slot_accuracy")
+    -0.5
+
+    Args:
+        metrics: dict from name to float.
+        metric: str, a name; the loss is taken where there is no such metric.
+        prefix: str, what the names begin with.
+    """
+    if metric == "loss" or f"{prefix}{metric}" not in metrics:
+        return float(metrics[f"{prefix}loss"])
+    return -float(metrics[f"{prefix}{metric}"])
+
+
 @dataclasses.dataclass
 class EarlyStopping:
-    """Compares the losses of a phase's validations.
+    """Compares a phase's validations, by their loss or by another metric.
 
     The article stops while the loss still falls; here a phase ends when it no
     longer does.
@@ -15,9 +33,10 @@ class EarlyStopping:
         patience: int, validations without a better loss that are waited for;
             None never stops.
         min_delta: float, by how much a loss must be lower to be better.
-        best_loss: float, the lowest one so far.
+        best_loss: float, the lowest one so far, see `judge`.
         best_step: int, the run's step that it belongs to, or None.
         num_worse: int, validations since then.
+        metric: str, see `judge`.
     """
 
     patience: int | None = None
@@ -25,9 +44,10 @@ class EarlyStopping:
     best_loss: float = math.inf
     best_step: int | None = None
     num_worse: int = 0
+    metric: str = "loss"
 
     def add(self, step, loss):
-        """Takes the loss of a validation.
+        """Takes what `judge` makes of a validation.
 
         Returns:
             Whether it is the best so far.

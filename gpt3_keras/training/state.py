@@ -74,4 +74,6 @@ class RunState:
 
 def _stopping(config):
     section = config.training.early_stopping
-    return EarlyStopping(section.patience, section.min_delta)
+    return EarlyStopping(
+        section.patience, section.min_delta, metric=section.metric
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from gpt3_keras import config as configs
 from gpt3_keras.training.early_stopping import EarlyStopping
+from gpt3_keras.training.early_stopping import judge
 from gpt3_keras.training.state import RunState
 
 
@@ -71,3 +72,20 @@ def test_a_phase_begins_anew():
     following.stopping.add(80, 5.0)
     assert following.best_step == 80
     assert dataclasses.asdict(state)["stopping"]["best_step"] == 60
+
+
+def test_validations_may_be_judged_by_another_metric():
+    metrics = {"val_loss": 2.0, "val_joint_accuracy": 0.75}
+    assert judge(metrics, "loss", "val_") == 2.0
+    assert judge(metrics, "joint_accuracy", "val_") == -0.75
+    # A phase whose model has no such metric goes by the loss.
+    assert judge(metrics, "pointer_mrr", "val_") == 2.0
+    stopping = EarlyStopping(patience=1, metric="joint_accuracy")
+    found = [
+        stopping.add(
+            step, judge({"loss": 1.0, "joint_accuracy": x}, "joint_accuracy")
+        )
+        for step, x in enumerate((0.5, 0.7, 0.6))
+    ]
+    assert found == [True, True, False]
+    assert (stopping.best_step, stopping.is_over) == (1, True)
