@@ -36,7 +36,8 @@ def pins(lock):
         if not line or line.startswith("#"):
             continue
         match = re.fullmatch(
-            r"([a-z0-9-]+)==([\w.!+-]+)((?: +--hash=sha256:[0-9a-f]{64})+)",
+            r"([a-z0-9-]+)(?:\[[a-z]+\])?==([\w.!+-]+)"
+            r"((?: +--hash=sha256:[0-9a-f]{64})+)",
             line.rstrip(),
         )
         if match is None:
