@@ -6,12 +6,11 @@ import sys
 from gpt3_keras.data import dialogue_schema
 from gpt3_keras.data.dialogue import read_dialogues
 from gpt3_keras.data.turns import Turn
-from gpt3_keras.evaluation.dialogue import predict
+from gpt3_keras.evaluation.dialogue import evaluate
 from gpt3_keras.evaluation.dialogue import understand
-from gpt3_keras.evaluation.dialogue_metrics import dialogue_figures
 from gpt3_keras.training import tasks
 from gpt3_keras.training import workdir
-from gpt3_keras.training.progress import Progress
+from gpt3_keras.training.progress import counting
 
 _HELP = (
     "Type what the user says. A line that begins with 'system:' is what the "
@@ -33,12 +32,10 @@ def figures(arguments, config, model):
     schema = dialogue_schema.read_schema(path)
     dialogues = list(read_dialogues(arguments.data, schema))
     reader = tasks.dialogue_reader(config, _tokenizer(model), schema)
-    progress = Progress("reading", len(dialogues), "dialogues")
-    states = progress.track(predict(model, reader, dialogues))
-    judged = zip(dialogues, states, strict=True)
     trained_on = dialogue_schema.read_schema(arguments.workdir / workdir.SCHEMA)
     seen = dialogue_schema.seen_services(trained_on, schema)
-    found = dialogue_figures(judged, schema, seen)
+    with counting("reading", "dialogues", len(dialogues)) as progress:
+        found = evaluate(model, reader, dialogues, seen, progress=progress)
     parts = {name: found[name] for name in ("seen", "unseen") if name in found}
     parts |= found["services"]
     rows = [

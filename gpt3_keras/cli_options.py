@@ -100,7 +100,7 @@ def add_config(parser, **options):
         "--config",
         metavar="FILE",
         type=config,
-        help="a YAML file, or base, demo or novels",
+        help="a YAML file, or the name of one that comes with the package",
         **options,
     )
 

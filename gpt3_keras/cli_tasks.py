@@ -4,7 +4,6 @@ Each function takes the verb's arguments, the run's config and its model, and
 returns the figures to print and the tables to print below them.
 """
 
-import contextlib
 import dataclasses
 
 import rich.console
@@ -22,6 +21,7 @@ from gpt3_keras.training import datasets
 from gpt3_keras.training import experiment
 from gpt3_keras.training.progress import EvaluationProgress
 from gpt3_keras.training.progress import Progress
+from gpt3_keras.training.progress import counting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ def perplexity(arguments, config, model):
 def lambada(arguments, config, model):
     """The last words of passages."""
     found = list(passages.read_passages(arguments.data, arguments.split))
-    with _counting("reading", "passages", len(found)) as progress:
+    with counting("reading", "passages", len(found)) as progress:
         scores = last_words.word_scores(model, found, progress=progress)
     figures = last_words.summarize(scores)
     return figures, [Table("failures", last_words.failures(scores))]
@@ -59,7 +59,7 @@ def summaries(arguments, config, model):
     """Summaries against their references, by ROUGE."""
     found = list(read_summaries(arguments.data))
     measure = "f1" if find_form(arguments.data) == "jsonl" else "duc"
-    with _counting("summarising", "texts", len(found)) as progress:
+    with counting("summarising", "texts", len(found)) as progress:
         figures = written.evaluate_summaries(
             model,
             found,
@@ -92,13 +92,6 @@ def dialogue(arguments, config, model):
     """States of dialogues against their labels."""
     figures, tables = cli_dialogue.figures(arguments, config, model)
     return figures, [Table(title, rows) for title, rows in tables.items()]
-
-
-@contextlib.contextmanager
-def _counting(title, unit, total):
-    """A function of (done, total) that shows both."""
-    with Progress(title, total, unit) as progress:
-        yield lambda done, _: progress.update(done)
 
 
 def print_table(table):

@@ -131,7 +131,7 @@ def load_config(path, overrides=()):
 
     Args:
         path: a YAML file, or the name of a config that comes with the
-            package: "base", "demo" or "novels".
+            package, such as "base".
         overrides: strings "section.key=value", the value in YAML; an item of
             a list is named by its number ("training.phases.0.steps=10").
 

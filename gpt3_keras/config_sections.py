@@ -164,26 +164,37 @@ class DataConfig(Section):
 
 
 @dataclasses.dataclass
-class LossWeights(Section):
-    """How much each term counts in the loss; 0 leaves it out."""
+class TermWeights(Section):
+    """How much each term counts in a loss; 0 leaves it out.
 
-    section = "loss_weights"
-    language_model: float = 1.0
-    generator: float = 0.0
-    pointer: float = 0.1
-    gate: float = 0.1
+    A section of it names its `terms`, each of which is a key.
+    """
+
+    terms = ()
 
     def validate(self):
-        self._require_at_least(0, *LOSS_TERMS)
+        self._require_at_least(0, *self.terms)
         self._require(
-            any(self.get(term) for term in LOSS_TERMS),
+            any(self.get(term) for term in self.terms),
             "one loss weight at least must be positive",
-            *LOSS_TERMS,
+            *self.terms,
         )
 
     def weights(self):
         """A dict from the terms' names to their weights."""
-        return {term: self.get(term) for term in LOSS_TERMS}
+        return {term: self.get(term) for term in self.terms}
+
+
+@dataclasses.dataclass
+class LossWeights(TermWeights):
+    """How much each term counts in the loss; 0 leaves it out."""
+
+    section = "loss_weights"
+    terms = LOSS_TERMS
+    language_model: float = 1.0
+    generator: float = 0.0
+    pointer: float = 0.1
+    gate: float = 0.1
 
 
 @dataclasses.dataclass

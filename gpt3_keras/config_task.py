@@ -3,6 +3,7 @@
 import dataclasses
 
 from gpt3_keras.config_sections import Section
+from gpt3_keras.config_sections import TermWeights
 
 TASKS = ("lambada", "summaries", "dialogue")
 
@@ -100,7 +101,7 @@ class SummariesConfig(Section):
 
 
 @dataclasses.dataclass
-class DialogueLossWeights(Section):
+class DialogueLossWeights(TermWeights):
     """How much each term counts in the loss of a dialogue; 0 leaves it out.
 
     Args:
@@ -112,6 +113,15 @@ class DialogueLossWeights(Section):
     """
 
     section = "task.dialogue.loss_weights"
+    terms = (
+        "intent",
+        "requested",
+        "slot",
+        "span",
+        "constraint",
+        "similarity",
+        "language_model",
+    )
     intent: float = 1.0
     requested: float = 1.0
     slot: float = 1.0
@@ -119,18 +129,6 @@ class DialogueLossWeights(Section):
     constraint: float = 0.1
     similarity: float = 0.0
     language_model: float = 0.0
-
-    def validate(self):
-        self._require_at_least(0, *self.weights())
-        self._require(
-            any(self.weights().values()),
-            "one loss weight at least must be positive",
-            *self.weights(),
-        )
-
-    def weights(self):
-        """A dict from the terms' names to their weights."""
-        return {f.name: self.get(f.name) for f in _own_fields(self)}
 
 
 @dataclasses.dataclass
@@ -175,10 +173,6 @@ class DialogueConfig(Section):
             ("log_sum_exp", "least_squares"), "similarity_form"
         )
         self._require_positive("similarity_temperature")
-
-
-def _own_fields(section):
-    return [f for f in dataclasses.fields(section) if f.type is float]
 
 
 @dataclasses.dataclass

@@ -119,6 +119,13 @@ def mentions(text, service):
 
 def occurrences(text, values):
     """(start, end) of each place where one of some values stands."""
-    parts = sorted({re.escape(lower(v)) for v in values}, key=len, reverse=True)
-    pattern = rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)"
-    return [found.span() for found in re.finditer(pattern, lower(text))]
+    found = _any_of(frozenset(values)).finditer(lower(text))
+    return [match.span() for match in found]
+
+
+@functools.lru_cache(1 << 12)
+def _any_of(values):
+    # The longest first: "5 pm sharp" before "5 pm".
+    texts = sorted(map(lower, values), key=lambda text: (-len(text), text))
+    parts = "|".join(map(re.escape, texts))
+    return re.compile(rf"(?<!\w)(?:{parts})(?!\w)")

@@ -1,17 +1,7 @@
 """Where the value of an open slot was said."""
 
-import functools
-import re
-
+from gpt3_keras.data import dialogue_text
 from gpt3_keras.data import turns
-
-
-@functools.lru_cache(1 << 12)
-def _pattern(values):
-    # The longest first: "5 pm sharp" before "5 pm".
-    alternatives = sorted(values, key=len, reverse=True)
-    joined = "|".join(re.escape(value) for value in alternatives)
-    return re.compile(rf"(?<!\w)(?:{joined})(?!\w)", re.IGNORECASE)
 
 
 def latest(values, said):
@@ -28,15 +18,11 @@ def latest(values, said):
     Returns:
         A `turns.Span`, or None if it was not said so.
     """
-    pattern = _pattern(tuple(values))
-    folded = {value.casefold() for value in values}
+    values = tuple(values)
     for number in range(len(said) - 1, -1, -1):
         for speaker in reversed(turns.SPEAKERS):
-            found = [
-                match
-                for match in pattern.finditer(getattr(said[number], speaker))
-                if match[0].casefold() in folded
-            ]
+            text = getattr(said[number], speaker)
+            found = dialogue_text.occurrences(text, values)
             if found:
-                return turns.Span(speaker, number, *found[-1].span())
+                return turns.Span(speaker, number, *found[-1])
     return None

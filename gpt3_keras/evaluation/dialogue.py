@@ -9,19 +9,23 @@ from gpt3_keras.evaluation.dialogue_metrics import Prediction
 from gpt3_keras.evaluation.dialogue_metrics import dialogue_figures
 
 
-def evaluate(model, reader, dialogues, seen=None, batch_size=16):
+def evaluate(model, reader, dialogues, seen=None, batch_size=16, progress=None):
     """The figures of a model on dialogues.
 
     Args:
         model, reader, dialogues, batch_size: as for `predict`.
         seen: names of the services that training had, or None.
+        progress: function of (dialogues read, dialogues).
 
     Returns:
         A dict, see `dialogue_metrics.dialogue_figures`.
     """
     dialogues = list(dialogues)
-    found = predict(model, reader, dialogues, batch_size)
-    judged = zip(dialogues, found, strict=True)
+    judged = []
+    for states in predict(model, reader, dialogues, batch_size):
+        judged.append((dialogues[len(judged)], states))
+        if progress is not None:
+            progress(len(judged), len(dialogues))
     return dialogue_figures(judged, reader.schema, seen)
 
 

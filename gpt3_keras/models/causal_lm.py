@@ -113,29 +113,32 @@ class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
             ValueError: an argument breaks its rule.
         """
         compilation.check(
-            loss, weighted_metrics, pointer_temperature, micro_batches
+            loss,
+            weighted_metrics,
+            micro_batches,
+            pointer_temperature=pointer_temperature,
         )
         compilation.check_sparse(sparse_targets, jit_compile)
-        self.loss_weights = compilation.term_weights(loss_weights)
+        self.loss_weights = compilation.term_weights(
+            loss_weights, objective.LOSS_WEIGHTS
+        )
         self.pointer_temperature = pointer_temperature
-        self.micro_batches = micro_batches
-        self.seed = compilation.check_seed(seed)
-        self.compiles_step = jit_compile
         self.sparse_targets = sparse_targets
-        super().compile(
-            optimizer=compilation.check_optimizer(optimizer, self.backbone),
-            loss=None,
-            weighted_metrics=None,
+        self.compile_step(
+            optimizer,
+            micro_batches,
+            seed,
+            jit_compile,
             sampler=sampler,
-            jit_compile=False,
             **kwargs,
         )
 
     def get_compile_config(self):
-        return compilation.config(self, super().get_compile_config())
-
-    def compile_from_config(self, config):
-        compilation.from_config(self, config)
+        names = "loss_weights", "pointer_temperature", "sparse_targets"
+        config = compilation.config(self, super().get_compile_config(), names)
+        if config:
+            config["sampler"] = keras_hub.samplers.serialize(self.sampler)
+        return config
 
     def zero_losses(self):
         """What `compute_losses` gives for no row at all."""

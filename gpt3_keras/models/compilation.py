@@ -1,27 +1,30 @@
-"""What `GPT3CausalLM.compile` takes: its rules, and how it is saved."""
+"""What the models' `compile` takes: its rules, and how it is saved."""
 
 import random
 
 import keras
-import keras_hub
 
 from gpt3_keras import backend
-from gpt3_keras.models.objective import LOSS_WEIGHTS
 
 
-def check(loss, weighted_metrics, pointer_temperature, micro_batches):
-    """Raises for what `compile` cannot take."""
+def check(loss, weighted_metrics, micro_batches, **positive):
+    """Raises for what no model's `compile` can take.
+
+    Args:
+        loss, weighted_metrics, micro_batches: arguments of `compile`.
+        **positive: its arguments that must be positive, by name.
+    """
     for name, value in (("loss", loss), ("weighted_metrics", weighted_metrics)):
         if value not in ("auto", None):
             raise ValueError(
                 f'{name} must be "auto": the model brings its own; weigh its '
                 f"terms with loss_weights. Received: {name}={value!r}."
             )
-    if pointer_temperature <= 0:
-        raise ValueError(
-            "pointer_temperature must be positive. Received: "
-            f"pointer_temperature={pointer_temperature}."
-        )
+    for name, value in positive.items():
+        if value <= 0:
+            raise ValueError(
+                f"{name} must be positive. Received: {name}={value}."
+            )
     if not isinstance(micro_batches, int) or micro_batches < 1:
         raise ValueError(
             "micro_batches must be a positive integer. Received: "
@@ -71,30 +74,33 @@ def check_seed(seed):
     return seed
 
 
-def term_weights(loss_weights):
+def term_weights(loss_weights, defaults):
     """The default weights with the given ones in their place."""
-    weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
-    if set(weights) != set(LOSS_WEIGHTS):
+    weights = {**defaults, **(loss_weights or {})}
+    if set(weights) != set(defaults):
         raise ValueError(
-            f"loss_weights must only have the keys {list(LOSS_WEIGHTS)}. "
+            f"loss_weights must only have the keys {list(defaults)}. "
             f"Received: loss_weights={loss_weights}."
         )
     return weights
 
 
-def config(model, keras_config):
-    """What `GPT3CausalLM.get_compile_config` gives, from Keras' own part."""
+def config(model, keras_config, names):
+    """What a model's `get_compile_config` gives, from Keras' own part.
+
+    Args:
+        model: the model.
+        keras_config: dict, or empty where the model is not compiled.
+        names: of its own arguments, which are attributes of the same names.
+    """
     if not keras_config:
         return keras_config
     return {
         **keras_config,
-        "loss_weights": model.loss_weights,
-        "pointer_temperature": model.pointer_temperature,
+        **{name: getattr(model, name) for name in names},
         "micro_batches": model.micro_batches,
         "seed": model.seed,
-        "sparse_targets": model.sparse_targets,
         "jit_compile": model.compiles_step,
-        "sampler": keras_hub.samplers.serialize(model.sampler),
         "has_optimizer_state": model.optimizer.built,
     }
 

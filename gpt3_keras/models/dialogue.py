@@ -8,7 +8,6 @@ from gpt3_keras import backend
 from gpt3_keras import functional_dialogue
 from gpt3_keras import functional_random
 from gpt3_keras.models import compilation
-from gpt3_keras.models import dialogue_compilation
 from gpt3_keras.models import dialogue_objective
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.dialogue_heads import DialogueHeads
@@ -141,29 +140,28 @@ class GPT3DialogueModel(ExactTraining, keras_hub.models.Task):
             ValueError: an argument breaks its rule.
         """
         compilation.check(
-            loss, weighted_metrics, similarity_temperature, micro_batches
+            loss,
+            weighted_metrics,
+            micro_batches,
+            similarity_temperature=similarity_temperature,
         )
-        dialogue_compilation.check(label_smoothing, similarity_form)
-        self.loss_weights = dialogue_compilation.term_weights(loss_weights)
+        _check(label_smoothing, similarity_form)
+        self.loss_weights = compilation.term_weights(
+            loss_weights, dialogue_objective.LOSS_WEIGHTS
+        )
         self.label_smoothing = label_smoothing
         self.similarity_form = similarity_form
         self.similarity_temperature = similarity_temperature
-        self.micro_batches = micro_batches
-        self.seed = compilation.check_seed(seed)
-        self.compiles_step = jit_compile
-        super().compile(
-            optimizer=compilation.check_optimizer(optimizer, self.backbone),
-            loss=None,
-            weighted_metrics=None,
-            jit_compile=False,
-            **kwargs,
-        )
+        self.compile_step(optimizer, micro_batches, seed, jit_compile, **kwargs)
 
     def get_compile_config(self):
-        return dialogue_compilation.config(self, super().get_compile_config())
-
-    def compile_from_config(self, config):
-        compilation.from_config(self, config)
+        names = (
+            "loss_weights",
+            "label_smoothing",
+            "similarity_form",
+            "similarity_temperature",
+        )
+        return compilation.config(self, super().get_compile_config(), names)
 
     def save_task_weights(self, filepath):
         """Writes the weights beside the backbone's, and no optimizer's."""
@@ -270,3 +268,17 @@ class GPT3DialogueModel(ExactTraining, keras_hub.models.Task):
             "head_dropout": self.head_dropout,
             "word_dropout": self.word_dropout,
         }
+
+
+def _check(label_smoothing, similarity_form):
+    """Raises for what `compile` cannot take."""
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(
+            "label_smoothing must be in [0, 1). Received: "
+            f"label_smoothing={label_smoothing}."
+        )
+    if similarity_form not in ("log_sum_exp", "least_squares"):
+        raise ValueError(
+            'similarity_form must be "log_sum_exp" or "least_squares". '
+            f"Received: similarity_form={similarity_form!r}."
+        )

@@ -2,6 +2,7 @@
 
 from gpt3_keras import backend
 from gpt3_keras import functional_random
+from gpt3_keras.models import compilation
 
 
 class ExactTraining:
@@ -9,9 +10,27 @@ class ExactTraining:
 
     A class beside Keras' `Model`. A model of it has `unpack`, from a batch to
     x, y and weights; `compute_losses` and `zero_losses`, sums over a batch;
-    `_sums`, the metrics that they are added to; and, from `compile`,
-    `micro_batches`, `seed` and `compiles_step`.
+    `_sums`, the metrics that they are added to. Its `compile` ends with
+    `compile_step`.
     """
+
+    def compile_step(
+        self, optimizer, micro_batches, seed, jit_compile, **kwargs
+    ):
+        """The part of `compile` that is every model's; see `GPT3CausalLM`."""
+        self.micro_batches = micro_batches
+        self.seed = compilation.check_seed(seed)
+        self.compiles_step = jit_compile
+        super().compile(
+            optimizer=compilation.check_optimizer(optimizer, self.backbone),
+            loss=None,
+            weighted_metrics=None,
+            jit_compile=False,
+            **kwargs,
+        )
+
+    def compile_from_config(self, config):
+        compilation.from_config(self, config)
 
     @property
     def metrics(self):

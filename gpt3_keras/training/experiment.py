@@ -54,12 +54,12 @@ class Experiment:
         return self.model
 
     def learners(self):
-        """What `fit` is called on, for each kind of data; weights shared."""
-        learners = {"text": on_token_ids(self.model)}
-        learners["task"] = learners["text"]
-        if self.config.task.name == "dialogue":
-            learners["task"] = self.model
-        return learners
+        """What `fit` is called on, by the kind of data; weights shared."""
+        if not self.text_data():
+            return {"task": self.model}
+        writer = on_token_ids(self.model)
+        is_dialogue = self.config.task.name == "dialogue"
+        return {"text": writer, "task": self.model if is_dialogue else writer}
 
 
 def resolve(config, strategy):

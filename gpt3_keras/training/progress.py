@@ -1,5 +1,6 @@
 """Progress on the error stream: a live bar on a terminal, else some lines."""
 
+import contextlib
 import sys
 import time
 
@@ -101,6 +102,13 @@ class Progress:
             self.live.stop()
         elif exception_type is None and self.done > self.first:
             self._write_line()
+
+
+@contextlib.contextmanager
+def counting(title, unit, total):
+    """Gives a function of (done, total) that shows both."""
+    with Progress(title, total, unit) as progress:
+        yield lambda done, _: progress.update(done)
 
 
 class EvaluationProgress(keras.callbacks.Callback):

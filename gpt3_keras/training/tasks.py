@@ -99,7 +99,7 @@ def _lambada(config, tokenizer):
     task, section = config.task, config.task.lambada
 
     def read(epoch):
-        return map(lambada_example, _passages(config, epoch))
+        return map(_example, _passages(config, epoch))
 
     language = config.augmentation.language
     row_maker = RowMaker(
@@ -114,12 +114,12 @@ def _lambada(config, tokenizer):
         config,
         _augmented(config, read, language),
         row_maker,
-        lambda _: map(lambada_example, lambada.read_passages(task.validation)),
+        lambda _: map(_example, lambada.read_passages(task.validation)),
         validation,
     )
 
 
-def lambada_example(passage):
+def _example(passage):
     """The `Example` of a `lambada.Passage`."""
     return Example(passage.context, "", f" {passage.target}")
 

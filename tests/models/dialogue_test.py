@@ -259,6 +259,11 @@ def test_in_half_precision_what_it_reads_is_float32():
             "Received: similarity_form='cosine'.",
         ),
         (
+            {"similarity_temperature": 0.0},
+            "similarity_temperature must be positive. Received: "
+            "similarity_temperature=0.0.",
+        ),
+        (
             {"loss_weights": {"slots": 1.0}},
             "loss_weights must only have the keys .* Received: "
             "loss_weights={'slots': 1.0}.",
