@@ -4,19 +4,28 @@
 #   make demo [TEXT=path] [OUTPUT=folder]    train, write, export on real text
 #   make test [ARGS="tests/layers -x"]       the whole suite, on all cores
 #   make check                               ruff, fast tests, doc examples
+#   make bazel-test [ARGS=--config=slow]     bazel: builds //..., fast tests
 #   make bench [ARGS=--quick]                one JSON line per figure
+#   make torch                               adds PyTorch, KERAS_BACKEND=torch
+#   make tpu-check [CONFIG=configs/X.yaml]   compiles a step for TPUs
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell \
 	$(name) -c $(IS_SUPPORTED) 2>/dev/null && echo $(name))))
 IS_SUPPORTED = "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"
 BIN = .venv/bin
+BAZEL ?= bazel
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 export KERAS_BACKEND ?= tensorflow
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
+CONFIG ?= configs/tpu_v5e_8.yaml
+TORCH_VERSION = 2.13.0
+LIBTPU_VERSION = 0.0.42.1
+LAYERED = "import site; print(*site.getsitepackages(), '$(CURDIR)', sep='\n')"
+
 .NOTPARALLEL:
-.PHONY: demo test check lint bench install clean
+.PHONY: demo test check lint bazel-test torch tpu-check bench install clean
 
 demo: install
 	$(BIN)/gpt3-keras demo $(if $(TEXT),--text "$(TEXT)") \
@@ -32,6 +41,27 @@ check: lint
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bazel-test:
+	@command -v "$(BAZEL)" >/dev/null || { echo "bazel is needed, such as \
+	Debian's bazel-bootstrap. Received: BAZEL=$(BAZEL)." >&2; exit 2; }
+	@$(MAKE) --no-print-directory install
+	PATH="$(CURDIR)/$(BIN):$$PATH" "$(BAZEL)" test $(ARGS) //...
+
+# PyPI's PyTorch brings CUDA, several GB; the lock does without.
+torch: install
+	$(PIP_INSTALL) torch==$(TORCH_VERSION)
+
+tpu-check: .venv-tpu/installed
+	.venv-tpu/bin/python tpu/compile_check.py --config $(CONFIG) $(ARGS)
+
+# libtpu beside .venv's packages, not among them: JAX would look for a TPU.
+.venv-tpu/installed: .venv/installed
+	@$(BIN)/python -m venv --without-pip .venv-tpu
+	@$(BIN)/python -c $(LAYERED) > "$$(echo .venv-tpu/lib/python3*/site-packages)/layer.pth"
+	@$(BIN)/python -m pip --python .venv-tpu install --quiet --no-deps \
+		--disable-pip-version-check libtpu==$(LIBTPU_VERSION)
+	@touch $@
 
 bench: install
 	@set -e; for script in tests/bench/*.py; do \
@@ -54,4 +84,4 @@ install: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache
+	rm -rf .venv .venv-tpu build dist .pytest_cache .ruff_cache

@@ -142,13 +142,14 @@ def _add_prepare(verbs):
         verbs,
         "prepare",
         "tokenise text into training shards",
-        "gpt3-keras prepare --input books/ --output shards/books",
+        "gpt3-keras prepare --input books/ --output shards/books\n"
+        f"  {options.RUNNER_EXAMPLE}",
     )
     parser.add_argument(
         "--input",
         metavar="PATH",
         required=True,
-        help="a text file, folder or glob",
+        help="a text file, folder or glob; may be at gs://",
     )
     options.add_output(parser)
     parser.add_argument(
@@ -163,6 +164,7 @@ def _add_prepare(verbs):
         type=options.folder,
         help="folder of a saved tokenizer (GPT-3's by default)",
     )
+    options.add_runner(parser)
 
 
 def _add_plot(verbs):

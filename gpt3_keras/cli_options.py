@@ -7,6 +7,17 @@ import argparse
 import os
 import pathlib
 
+RUNNER_EXAMPLE = """\
+gpt3-keras prepare --input gs://texts/books --output gs://texts/shards \\
+      --runner DataflowRunner --runner-option project=mine \\
+      --runner-option region=europe-west1 \\
+      --runner-option temp_location=gs://texts/temporary \\
+      --runner-option sdk_container_image=gcr.io/mine/gpt3-keras
+
+The container holds this package; Beam's options extra_package (a wheel of it),
+requirements_file and setup_file are other ways to bring it to the workers.
+Dataflow needs apache-beam[gcp] as well."""
+
 
 class Parser(argparse.ArgumentParser):
     """Answers bad usage with one line, and shows examples as written."""
@@ -130,3 +141,28 @@ def add_workdir(parser, **options):
 def add_output(parser):
     """Adds --output."""
     parser.add_argument("--output", metavar="DIR", required=True)
+
+
+def add_runner(parser):
+    """Adds --runner and --runner-option."""
+    parser.add_argument(
+        "--runner",
+        choices=(
+            "local",
+            "DirectRunner",
+            "DataflowRunner",
+            "FlinkRunner",
+            "SparkRunner",
+        ),
+        default="local",
+        help="who does the work: this process (local, the default), or a "
+        "runner of Apache Beam, which the extra gpt3-keras[beam] installs; "
+        "the shards are the same",
+    )
+    parser.add_argument(
+        "--runner-option",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="an option of the runner, without its dashes; may be repeated",
+    )

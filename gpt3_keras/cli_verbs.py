@@ -139,6 +139,8 @@ def prepare(arguments):
             tokenizer,
             document=arguments.document,
             progress=lambda done, _: progress.update(done),
+            runner=arguments.runner,
+            runner_options=arguments.runner_option,
         )
     print(
         f"{manifest.num_documents:,} documents, {manifest.num_tokens:,} "

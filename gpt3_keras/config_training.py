@@ -15,7 +15,13 @@ MONITORED = (
     "joint_accuracy",
 )
 DATA_KINDS = ("text", "task")
-STRATEGIES = ("off", "mirrored", "multi_worker_mirrored", "tpu")
+STRATEGIES = (
+    "off",
+    "mirrored",
+    "multi_worker_mirrored",
+    "tpu",
+    "model_parallel",
+)
 
 
 @dataclasses.dataclass
@@ -217,14 +223,19 @@ class RuntimeConfig(Section):
 
     Args:
         strategy: "off" for one device, "mirrored" for all devices of one
-            machine, "multi_worker_mirrored" for several machines, "tpu".
+            machine, "multi_worker_mirrored" for several machines, "tpu"; and
+            "model_parallel", on JAX, for weights that are split, too.
         num_devices: of this machine; null takes every GPU there is. Without
             a GPU the processor is divided into so many devices.
+        mesh: of model_parallel: into how many parts rows and weights are
+            split; the product is the number of devices.
         worker_hosts: "host:port" of every worker, the first being the chief;
             empty where the variable TF_CONFIG describes the cluster.
         task_index: this machine's place among `worker_hosts`.
         startup_timeout_secs: how long the workers wait for each other.
         tpu: name or address of the TPU, "local" for this machine's.
+        rematerialize: whether the backward pass computes what the forward
+            pass of each module had computed again, instead of keeping it.
         steps_per_execution: updates in one call of the compiled function.
         jit_compile: whether the step is compiled with XLA.
         deterministic: whether operations that are faster when they may
@@ -234,10 +245,12 @@ class RuntimeConfig(Section):
     section = "runtime"
     strategy: str = "off"
     num_devices: int | None = None
+    mesh: list[int] = dataclasses.field(default_factory=list)
     worker_hosts: list[str] = dataclasses.field(default_factory=list)
     task_index: int = 0
     startup_timeout_secs: int = 600
     tpu: str = "local"
+    rematerialize: bool = False
     steps_per_execution: int = 1
     jit_compile: bool = False
     deterministic: bool = False
@@ -256,6 +269,16 @@ class RuntimeConfig(Section):
             not self.worker_hosts or self.strategy == "multi_worker_mirrored",
             "worker_hosts needs the strategy multi_worker_mirrored",
             "worker_hosts",
+            "strategy",
+        )
+        is_split = self.strategy == "model_parallel"
+        self._require(
+            (len(self.mesh) == 2 and min(self.mesh) > 0)
+            if is_split
+            else not self.mesh,
+            "mesh must be two positive numbers with the strategy "
+            "model_parallel, and empty without",
+            "mesh",
             "strategy",
         )
         self._require(

@@ -1,46 +1,63 @@
 """Randomness without a state: every number is a hash of what it belongs to.
 
-A key is a uint32; `fold_in` makes another from it and a number, and `uniform`
-draws from it. The same key gives the same number in eager mode, in a graph,
-under XLA, on every replica, in every worker and after every restart, and the
-numbers of a row do not depend on which other rows stand in its batch.
+A key is a word of 32 bits; `fold_in` makes another from it and a number, and
+`uniform` draws from it. The same key gives the same number on every backend,
+in eager mode, in a graph, under XLA, on every replica, in every worker and
+after every restart, and the numbers of a row do not depend on which other rows
+stand in its batch.
 """
 
 import math
 
 from keras import ops
 
+# Words of 32 bits are int32 here, whose products wrap on every backend;
+# PyTorch has no arithmetic of uint32.
+_WORD = "int32"
+
+
+def _word(x):
+    """The low 32 bits of a number, of an array or of a tensor."""
+    if isinstance(x, int):
+        return ops.convert_to_tensor((x + 2**31) % 2**32 - 2**31, _WORD)
+    return ops.cast(x, _WORD)
+
+
+def _shift(x, num_bits):
+    """A shift to the right that fills up with zeros."""
+    return ops.bitwise_and(
+        ops.right_shift(x, num_bits), 2 ** (32 - num_bits) - 1
+    )
+
+
 _ODD = 0x9E3779B9  # 2^32 divided by the golden ratio
 
 
-def _uint32(x):
-    return ops.cast(x, "uint32")
-
-
 def mix(x):
-    """A bijection of uint32 whose every output bit depends on every input bit.
+    """A bijection of words whose every output bit depends on every input bit.
 
     Two rounds of multiply and xor-shift, the structure of MurmurHash3's
     finalizer (Appleby 2011) with constants of lower bias: Ettinger 2018-2022,
     "Hash Function Prospector", the pair 0x7feb352d, 0x846ca68b.
     """
-    x = ops.bitwise_xor(x, ops.right_shift(x, 16)) * _uint32(0x7FEB352D)
-    x = ops.bitwise_xor(x, ops.right_shift(x, 15)) * _uint32(0x846CA68B)
-    return ops.bitwise_xor(x, ops.right_shift(x, 16))
+    x = _word(x)
+    x = ops.bitwise_xor(x, _shift(x, 16)) * _word(0x7FEB352D)
+    x = ops.bitwise_xor(x, _shift(x, 15)) * _word(0x846CA68B)
+    return ops.bitwise_xor(x, _shift(x, 16))
 
 
 def fold_in(key, number):
     """A key made of a key and a number; shapes broadcast.
 
     Args:
-        key: uint32, or an int in [0, 2³²).
+        key: int32, or an int in [0, 2³²).
         number: int, or an int tensor; what is beyond 32 bits is cut off.
 
     Returns:
-        uint32.
+        int32.
     """
-    number = _uint32(number) * _uint32(_ODD) + _uint32(1)
-    return mix(ops.bitwise_xor(mix(_uint32(key)), number))
+    number = _word(number) * _word(_ODD) + _word(1)
+    return mix(ops.bitwise_xor(mix(key), number))
 
 
 def row_keys(token_ids, padding_mask, key):
@@ -52,20 +69,20 @@ def row_keys(token_ids, padding_mask, key):
     Args:
         token_ids: int (B, T).
         padding_mask: bool (B, T), True at real tokens.
-        key: uint32 scalar, such as the run's seed with the step folded in.
+        key: int32 scalar, such as the run's seed with the step folded in.
 
     Returns:
-        uint32 (B,).
+        int32 (B,).
     """
-    positions = ops.arange(ops.shape(token_ids)[1], dtype="int32")
+    positions = ops.arange(ops.shape(token_ids)[1], dtype=_WORD)
     bits_BT = fold_in(fold_in(key, positions)[None], token_ids)
     # A sum of integers is the same in every order; it wraps at 2³².
-    return mix(ops.sum(bits_BT * _uint32(padding_mask), axis=1))
+    return mix(_word(ops.sum(bits_BT * _word(padding_mask), axis=1)))
 
 
 def uniform(key, counters=0):
     """float32 in [0, 1), a multiple of 2⁻²⁴, for each counter under a key."""
-    bits = ops.right_shift(fold_in(key, counters), 8)
+    bits = _shift(fold_in(key, counters), 8)
     return ops.cast(bits, "float32") * 2.0**-24
 
 
@@ -87,7 +104,7 @@ def dropout(x, rate, keys):
     Args:
         x: float (B, T, D).
         rate: float in [0, 1), the share set to zero; the rest is scaled up.
-        keys: uint32 (B,), or None to leave `x` as it is.
+        keys: int32 (B,), or None to leave `x` as it is.
 
     Returns:
         float (B, T, D).
@@ -99,8 +116,8 @@ def dropout(x, rate, keys):
         return x
     length, size = ops.shape(x)[1], x.shape[2]
     places_TD = (
-        ops.arange(length, dtype="int32")[:, None] * size
-        + ops.arange(size, dtype="int32")[None]
+        ops.arange(length, dtype=_WORD)[:, None] * size
+        + ops.arange(size, dtype=_WORD)[None]
     )
     kept_BTD = ops.greater_equal(uniform(keys[:, None, None], places_TD), rate)
     return ops.where(kept_BTD, x / (1.0 - rate), ops.zeros_like(x))

@@ -5,6 +5,8 @@ import time
 import keras
 from keras import ops
 
+from gpt3_keras import backend
+
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
 class CorpusMean(keras.metrics.Metric):
@@ -101,7 +103,7 @@ class TokensPerSecond(keras.callbacks.Callback):
         self._tokens = self._last_count = 0.0
 
     def _measure(self, logs):
-        count = float(ops.convert_to_numpy(self.counter.count))
+        count = float(backend.current_value(self.model, self.counter.count))
         if self._start_secs is None:
             self._start_secs = time.perf_counter()
         else:

@@ -4,8 +4,8 @@ import keras
 import keras_hub
 from keras import ops
 
-from gpt3_keras import backend
 from gpt3_keras import functional
+from gpt3_keras import functional_random
 
 
 @keras.saving.register_keras_serializable(package="gpt3_keras")
@@ -88,14 +88,24 @@ class SeededSampler(keras_hub.samplers.Sampler):
     def perturb(self, logits, index):
         """Logits (B, V) whose argmax is the draw for position `index`."""
         logits = ops.cast(logits, "float32")
+        if _is_number(self.noise_temperature, 0):
+            return logits
         temperature = ops.cast(self.noise_temperature, "float32")
         positive = ops.greater(temperature, 0.0)
         scaled = logits / ops.where(positive, temperature, 1.0)
-        uniform = backend.stateless_uniform(ops.shape(logits), self.seed, index)
+        uniform = self._noise(ops.shape(logits), index)
         # Away from 0 and 1, where the double logarithm ends.
         uniform = ops.clip(uniform, 1e-20, 1.0 - 1e-7)
         drawn = self._keep_likeliest(scaled) - ops.log(-ops.log(uniform))
         return ops.where(positive, drawn, logits)
+
+    def _noise(self, shape, index):
+        """Uniform numbers (B, V), of this seed and position."""
+        rows = ops.arange(shape[0], dtype="int32")
+        key = functional_random.fold_in(self.seed, index)
+        keys = functional_random.fold_in(key, rows)
+        places = ops.arange(shape[1], dtype="int32")
+        return functional_random.uniform(keys[:, None], places)
 
     def _keep_likeliest(self, logits):
         """Masks what top-k and top-p leave out; equal logits stay together."""

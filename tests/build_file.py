@@ -6,6 +6,7 @@ file. A target's deps are what its files import, so BUILD restates the floors.
 
 import ast
 import dataclasses
+import re
 
 from tests import rooms
 
@@ -21,25 +22,31 @@ tests.build_file` writes it anew. Packages from outside are no targets: they
 come from the environment that requirements.lock makes.
 """
 
+load("@rules_python//python:defs.bzl", "py_library", "py_test")
+
 package(default_visibility = ["//visibility:public"])
 '''
 
 # What a target reads beside its own files.
 DATA = {
-    "config": 'glob(["configs/*.yaml"])',
-    HARNESS: '["pyproject.toml"]',
-    "tests/rooms": 'glob(["gpt3_keras/**/*.py", "tests/**/*.py"])',
-    "tests/build_file": '["BUILD"]',
+    "config": ("configs/*.yaml",),
+    HARNESS: ("pyproject.toml",),
+    "tests/rooms": ("gpt3_keras/**/*.py", "tests/**/*.py"),
+    "tests/build_file": ("BUILD",),
+    "tests/tpu/launch_test": (".ci/run", "configs/base.yaml", "tpu/*.sh"),
 }
+# Tests that import every module they find: the highest floor brings all.
+FINDS_ALL = ("tests/conformance/catalogue_test",)
 
 
 @dataclasses.dataclass
 class Target:
-    """One rule: its kind, its files below the root, its targets."""
+    """One rule: its kind, its files below the root, its targets, its tags."""
 
     kind: str
     files: set = dataclasses.field(default_factory=set)
     deps: set = dataclasses.field(default_factory=set)
+    tags: set = dataclasses.field(default_factory=set)
 
 
 def wanted():
@@ -61,10 +68,46 @@ def _add(targets, name, path):
     target = targets.setdefault(name, Target(kind))
     target.files |= {path.as_posix(), MAIN} if is_test else {path.as_posix()}
     source = (rooms.ROOT / path).read_text("utf-8")
-    target.deps |= {_home(module) for _, module in rooms.imports(source, path)}
+    modules = {module for _, module in rooms.imports(source, path)}
+    target.deps |= {_home(module) for module in modules | _named(source)}
     if is_test:
         target.deps.add(HARNESS)
+        target.tags |= {"slow"} if is_slow(source) else set()
+    if name in FINDS_ALL:
+        target.deps.add("cli")
     target.deps -= {None, name}
+
+
+def is_slow(source):
+    """Whether every test of a file bears pytest's marker `slow`."""
+    tree, marker = ast.parse(source), "pytest.mark.slow"
+    for node in tree.body:
+        is_mark = ast.unparse(node).startswith("pytestmark = ")
+        if is_mark and marker in ast.unparse(node):
+            return True
+    tests = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    return bool(tests) and all(
+        marker in map(ast.unparse, test.decorator_list) for test in tests
+    )
+
+
+def _named(source):
+    """The modules that strings name: `python -m` runs them in tests."""
+    values = {
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {
+        value
+        for value in values
+        if re.fullmatch(rf"(tests|{rooms.PACKAGE})(\.\w+)+", value)
+        and rooms.ROOT.joinpath(*value.split(".")).with_suffix(".py").exists()
+    }
 
 
 def _home(module):
@@ -82,11 +125,15 @@ def written(text):
         kind = ast.unparse(call.func) if isinstance(call, ast.Call) else None
         if kind in ("py_library", "py_test"):
             fields = {item.arg: item.value for item in call.keywords}
-            deps = ast.literal_eval(fields.get("deps", ast.List([])))
+            deps, tags = (
+                ast.literal_eval(fields.get(field, ast.List([])))
+                for field in ("deps", "tags")
+            )
             targets[ast.literal_eval(fields["name"])] = Target(
                 kind,
                 _files(fields["srcs"]),
                 {dep.removeprefix(":") for dep in deps},
+                set(tags),
             )
     return targets
 
@@ -120,7 +167,7 @@ def differences(wanted, written):
 
 
 def _changes(new, old):
-    for field, mark in (("files", ""), ("deps", ":")):
+    for field, mark in (("files", ""), ("deps", ":"), ("tags", "")):
         fresh, stale = getattr(new, field), getattr(old, field)
         where = {"files": "srcs"}.get(field, field)
         for verb, names in (("add", fresh - stale), ("remove", stale - fresh)):
@@ -142,22 +189,36 @@ def render(targets):
 
 
 def _rule(name, target):
-    files = _list(target.files)
+    files = target.files
     if (rooms.ROOT / rooms.PACKAGE / name).is_dir():
-        files = f'glob(["{rooms.PACKAGE}/{name}/**/*.py"])'
-    fields = {"name": f'"{name}"', "srcs": files, "data": DATA.get(name)}
-    if target.kind == "py_test":
-        fields |= {"args": _list([f"{name}.py"]), "main": f'"{MAIN}"'}
-    if target.deps:
-        fields["deps"] = _list(f":{dep}" for dep in target.deps)
+        files = [f"{rooms.PACKAGE}/{name}/**/*.py"]
+    is_test = target.kind == "py_test"
+    # In buildifier's order.
+    fields = {
+        "name": f'"{name}"',
+        "srcs": _files_or_glob(files),
+        "args": is_test and _list([f"{name}.py"]),
+        "data": _files_or_glob(DATA.get(name, ())),
+        "main": is_test and f'"{MAIN}"',
+        "tags": _list(target.tags),
+        "deps": _list(f":{dep}" for dep in target.deps),
+    }
     lines = [
         f"    {key} = {value},\n" for key, value in fields.items() if value
     ]
     return f"{target.kind}(\n{''.join(lines)})\n"
 
 
+def _files_or_glob(names):
+    patterns = {name for name in names if "*" in name}
+    found = patterns and f"glob({_list(patterns)})"
+    return " + ".join(filter(None, [_list({*names} - patterns), found]))
+
+
 def _list(names):
     names = [f'"{name}"' for name in sorted(names)]
+    if not names:
+        return None
     if len(names) == 1:
         return f"[{names[0]}]"
     return "[\n" + "".join(f"        {name},\n" for name in names) + "    ]"

@@ -1,12 +1,19 @@
 """BUILD says what the imports say, and bazel can read it."""
 
+import os
+import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from tests import build_file
+from tests import rooms
 from tests.build_file import Target
+
+BAZEL_FILES = ("BUILD", "WORKSPACE", "MODULE.bazel")
+NOBODY = "http://127.0.0.1:9"
 
 
 def test_targets_are_the_rooms_and_the_tests():
@@ -50,21 +57,90 @@ def test_what_is_rendered_reads_back():
 
 def test_deps_are_the_imports():
     deps = build_file.wanted()["tests/build_test"].deps
-    assert deps == {"tests/build_file", build_file.HARNESS}
+    assert deps == {"tests/build_file", "tests/rooms", build_file.HARNESS}
 
 
-def test_bazel_parses_build(tmp_path):
-    if shutil.which("bazel") is None:
-        pytest.skip("bazel is not installed: BUILD is not parsed by it")
-    command = ["bazel", f"--output_user_root={tmp_path}", "--batch"]
-    query = subprocess.run(
-        [*command, "query", "//..."],
-        cwd=build_file.rooms.ROOT,
+def test_deps_are_what_python_runs_by_name():
+    deps = build_file.wanted()["tests/training/checkpoints_test"].deps
+    assert "tests/training/killed_writer" in deps
+
+
+@pytest.mark.parametrize(
+    ("source", "slow"),
+    [
+        ("pytestmark = pytest.mark.slow", True),
+        ("pytestmark = [pytest.mark.slow, pytest.mark.usefixtures()]", True),
+        ("@pytest.mark.slow\ndef test_a():\n    pass", True),
+        ("@pytest.mark.slow\ndef test_a(): ...\ndef test_b(): ...", False),
+        ("a = [pytest.param(1, marks=pytest.mark.slow)]", False),
+        ("def helper():\n    pass", False),
+    ],
+)
+def test_a_file_is_slow_when_all_its_tests_are(source, slow):
+    assert build_file.is_slow("import pytest\n" + source) is slow
+
+
+def test_a_slow_file_is_tagged():
+    tags = {name: x.tags for name, x in build_file.wanted().items()}
+    assert tags["tests/training/resume_test"] == {"slow"}
+    assert tags["tests/build_test"] == set()
+    text = 'py_test(name = "a_test", srcs = ["a_test.py"])'
+    wanted = {"a_test": Target("py_test", {"a_test.py"}, tags={"slow"})}
+    assert build_file.differences(wanted, build_file.written(text)) == [
+        '"a_test": add "slow" in tags'
+    ]
+
+
+def test_buildifier_has_nothing_to_change():
+    if shutil.which("buildifier") is None:
+        pytest.skip("buildifier is not installed: BUILD's form is unchecked")
+    files = [
+        *(rooms.ROOT / name for name in BAZEL_FILES),
+        *(rooms.ROOT / "tests").rglob("*.bzl"),
+    ]
+    check = subprocess.run(
+        ["buildifier", "--mode=check", "--lint=warn", *files],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=60,
     )
-    assert query.returncode == 0, query.stderr
-    labels = set(query.stdout.split())
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+@pytest.fixture(scope="module")
+def bazel(tmp_path_factory):
+    """A function that runs bazel without a network, from nothing."""
+    if shutil.which("bazel") is None:
+        pytest.skip("bazel is not installed: BUILD is not read by it")
+    root = tmp_path_factory.mktemp("bazel")
+    # Nobody listens there: a download fails on any machine.
+    no_network = dict.fromkeys(("http_proxy", "https_proxy"), NOBODY)
+    python = str(pathlib.Path(sys.executable).parent)
+    path = os.pathsep.join([python, os.environ["PATH"]])
+
+    def run(*arguments):
+        command = ["bazel", f"--output_user_root={root}", "--batch"]
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=rooms.ROOT,
+            env={**os.environ, **no_network, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_bazel_parses_build(bazel):
+    labels = set(bazel("query", "//...").split())
     targets = build_file.written(build_file.BUILD.read_text("utf-8"))
     assert labels == {f"//:{name}" for name in targets}
+
+
+@pytest.mark.slow
+def test_bazel_builds_all_and_runs_a_test(bazel):
+    bazel("build", "//...")
+    assert "PASSED" in bazel("test", "//:tests/schedules_test")

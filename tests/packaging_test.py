@@ -86,8 +86,9 @@ def test_the_lock_satisfies_the_project():
         )
 
 
-def test_the_lock_leaves_other_backends_out():
-    assert not {"jax", "jaxlib", "torch", "libtpu"} & pins(LOCK).keys()
+def test_the_lock_leaves_what_brings_drivers_out():
+    """PyTorch from PyPI brings CUDA; `make torch` installs it by itself."""
+    assert not {"torch", "libtpu"} & pins(LOCK).keys()
 
 
 def test_the_five_packages_are_dependencies():
@@ -112,6 +113,7 @@ def test_what_the_package_imports_is_a_dependency():
     modules -= {*sys.stdlib_module_names, rooms.PACKAGE}
     packages = {
         "absl": "absl-py",
+        "apache_beam": "apache-beam",
         "keras_hub": "keras-hub",
         "keras_nlp": "keras-nlp",
         "lm_eval": "lm-eval",
@@ -121,8 +123,9 @@ def test_what_the_package_imports_is_a_dependency():
         "yaml": "pyyaml",
     }
     wanted = PROJECT["project"]["dependencies"]
-    # Imported where the harness that it belongs to is there.
-    wanted += PROJECT["project"]["optional-dependencies"]["lm-eval"]
+    # Imported where what they are for is asked for.
+    for extra in ("beam", "jax", "lm-eval", "torch"):
+        wanted += PROJECT["project"]["optional-dependencies"][extra]
     names = {Requirement(x).name for x in wanted}
     assert {packages.get(x, x) for x in modules} <= names
 

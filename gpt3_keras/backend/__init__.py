@@ -1,40 +1,50 @@
 """The one room that knows gradients and devices, chosen by Keras' backend."""
 
-import keras
+import importlib
 
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        "gpt3_keras runs on the TensorFlow backend of Keras. Received: "
-        f"KERAS_BACKEND={keras.backend.backend()!r}."
-    )
+import keras
 
 from gpt3_keras.backend.errors import NotFiniteError
 from gpt3_keras.backend.errors import WorkerLostError
-from gpt3_keras.backend.tensorflow import compiled
-from gpt3_keras.backend.tensorflow import mixture_loss
-from gpt3_keras.backend.tensorflow import rows_where
-from gpt3_keras.backend.tensorflow import stateless_uniform
-from gpt3_keras.backend.tensorflow import target_log_probs
-from gpt3_keras.backend.tensorflow_checks import naming_lost_workers
-from gpt3_keras.backend.tensorflow_recurrence import gru
-from gpt3_keras.backend.tensorflow_recurrence import lstm
-from gpt3_keras.backend.tensorflow_steps import build_optimizer
-from gpt3_keras.backend.tensorflow_steps import step_function
-from gpt3_keras.backend.tensorflow_training import test_step
-from gpt3_keras.backend.tensorflow_training import train_step
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+if keras.backend.backend() not in BACKENDS:
+    raise ImportError(
+        f"The backend of Keras must be one of {', '.join(BACKENDS)}. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}."
+    )
+
+_chosen = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
+
+build_optimizer = _chosen.build_optimizer
+compiled = _chosen.compiled
+current_value = _chosen.current_value
+gru = _chosen.gru
+lstm = _chosen.lstm
+mixture_loss = _chosen.mixture_loss
+naming_lost_workers = _chosen.naming_lost_workers
+rows_where = _chosen.rows_where
+step_function = _chosen.step_function
+sync_variables = _chosen.sync_variables
+target_log_probs = _chosen.target_log_probs
+test_step = _chosen.test_step
+train_step = _chosen.train_step
 
 __all__ = [
+    "BACKENDS",
     "NotFiniteError",
     "WorkerLostError",
     "build_optimizer",
     "compiled",
+    "current_value",
     "gru",
     "lstm",
     "mixture_loss",
     "naming_lost_workers",
     "rows_where",
-    "stateless_uniform",
     "step_function",
+    "sync_variables",
     "target_log_probs",
     "test_step",
     "train_step",

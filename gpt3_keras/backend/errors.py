@@ -1,5 +1,9 @@
 """What a train step raises when it cannot go on."""
 
+import itertools
+
+from keras import tree
+
 
 class WorkerLostError(RuntimeError):
     """Another worker of the job does not answer any more.
@@ -47,6 +51,26 @@ class NotFiniteError(FloatingPointError):
             "weight was changed. A lower learning rate, clipping or cleaner "
             "data may help."
         )
+
+
+def not_finite(model, step, is_bad):
+    """The `NotFiniteError` of a step.
+
+    Args:
+        model: the model.
+        step: int, the optimizer's step, counted from 1.
+        is_bad: bools, for each of the model's sums and then for the gradient
+            of each of its trainable variables.
+    """
+    sums = [path[0] for path, _ in tree.flatten_with_path(model.zero_losses())]
+    variables = [variable.path for variable in model.trainable_variables]
+    bad_sums = itertools.compress(sums, is_bad[: len(sums)])
+    return NotFiniteError(
+        step,
+        # The number of targets stands under all the others.
+        sorted(set(bad_sums), key=lambda name: (name != "num_targets", name)),
+        itertools.compress(variables, is_bad[len(sums) :]),
+    )
 
 
 def _list(names):

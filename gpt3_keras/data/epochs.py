@@ -56,7 +56,9 @@ class Epochs:
             epoch += 1
 
 
-def as_dataset(epochs, make_batch, element_spec, batch_size):
+def as_dataset(
+    epochs, make_batch, element_spec, batch_size, num_hosts=1, host=0
+):
     """The dataset of batches of the rows that `epochs` gives.
 
     Args:
@@ -64,15 +66,19 @@ def as_dataset(epochs, make_batch, element_spec, batch_size):
         make_batch: function of a list of rows.
         element_spec: what `make_batch` returns, as `tf.TensorSpec`s.
         batch_size: int, rows in a batch.
+        num_hosts: int, how many processes share each batch out.
+        host: int, which of them this one is.
 
     Returns:
-        A `tf.data.Dataset`.
+        A `tf.data.Dataset`. The last batch may leave a host no row, but no
+        host has fewer batches than another.
     """
+    host_rows = batch_size // num_hosts
 
     def batches():
         rows = iter(epochs)
         while taken := list(itertools.islice(rows, batch_size)):
-            yield make_batch(taken)
+            yield make_batch(taken[host * host_rows :][:host_rows])
 
     dataset = tf.data.Dataset.from_generator(
         batches, output_signature=element_spec
@@ -84,8 +90,9 @@ def as_dataset(epochs, make_batch, element_spec, batch_size):
         )
     options = tf.data.Options()
     # Nothing to share out by file: each worker takes its part of every batch.
+    policy = tf.data.experimental.AutoShardPolicy
     options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.DATA
+        policy.DATA if num_hosts == 1 else policy.OFF
     )
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
@@ -96,4 +103,20 @@ def check_count(name, value, least):
         raise ValueError(
             f"{name} must be an int of at least {least}. Received: "
             f"{name}={value!r}."
+        )
+
+
+def check_hosts(batch_size, num_hosts, host):
+    """Raises unless hosts can share batches out equally."""
+    check_count("num_hosts", num_hosts, 1)
+    check_count("host", host, 0)
+    if batch_size % num_hosts:
+        raise ValueError(
+            "num_hosts must divide batch_size. Received: "
+            f"num_hosts={num_hosts}, batch_size={batch_size}."
+        )
+    if host >= num_hosts:
+        raise ValueError(
+            "host must be below num_hosts. Received: "
+            f"host={host}, num_hosts={num_hosts}."
         )

@@ -5,6 +5,7 @@
       1f0c9a7e-00000.tokens         token ids, little-endian uint16 or uint32
       1f0c9a7e-00000.documents      records of four little-endian uint32
       1f0c9a7e-00001.tokens         ...
+      1f0c9a7e.parts/               while `shard_parts` is at work
 
 All documents' ids stand one after the other, with nothing in between, in as
 many `.tokens` files as it takes. A record of `.documents` says of the next
@@ -35,6 +36,7 @@ DOCUMENT_RECORD = np.dtype(
 _NAME = "manifest.json"
 _SHARD = re.compile(r"[0-9a-f]{8}-[0-9]{5,}")
 _SHARD_FILE = re.compile(rf"{_SHARD.pattern}\.(tokens|documents)")
+_SCRATCH = re.compile(r"[0-9a-f]{8}\.parts")
 
 
 @dataclasses.dataclass
@@ -91,28 +93,24 @@ def is_prepared(folder):
     folder = os.fspath(folder)
     if not folder or not tf.io.gfile.isdir(folder):
         return False
-    return bool(shard_files(folder)) or FORMAT in _read(folder)
-
-
-def shard_files(folder):
-    """The names of the shards' files in a folder, of whichever run."""
-    names = tf.io.gfile.listdir(folder)
-    return sorted(name for name in names if _SHARD_FILE.fullmatch(name))
+    return bool(_shards_and_parts(folder)) or FORMAT in _read(folder)
 
 
 def loose_files(folder):
-    """The names of what `prepare` writes before the manifest is there."""
+    """The names of what `prepare` writes before the manifest is there.
+
+    One may be a folder's.
+    """
     partial = [PARTIAL] if _exists(folder, PARTIAL) else []
-    return shard_files(folder) + partial
+    return _shards_and_parts(folder) + partial
 
 
 def foreign_files(folder):
     """The names of what is in a folder and was not put there by `prepare`."""
-    own = {*shard_files(folder), PARTIAL}
+    own = {*_shards_and_parts(folder), PARTIAL}
     if FORMAT in _read(folder):
         own.add(_NAME)
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
-    return sorted(name for name in names if name and name not in own)
+    return sorted(name for name in _names(folder) if name not in own)
 
 
 def is_finished(folder):
@@ -168,6 +166,11 @@ def load(folder):
     return manifest
 
 
+def scratch_folder(folder, run):
+    """Path of a run's folder of parts."""
+    return os.path.join(folder, f"{run}.parts")
+
+
 def tokens_path(folder, shard):
     """Path of a shard's token ids."""
     return os.path.join(folder, f"{shard.name}.tokens")
@@ -188,6 +191,21 @@ def shard_sizes(manifest, folder, shard):
             shard.num_records * DOCUMENT_RECORD.itemsize,
         ),
     )
+
+
+def _shards_and_parts(folder):
+    """The names of shards and of folders of parts, of whichever run."""
+    return sorted(
+        name
+        for name in _names(folder)
+        if _SHARD_FILE.fullmatch(name) or _SCRATCH.fullmatch(name)
+    )
+
+
+def _names(folder):
+    """What is in a folder; some file systems end a folder's name in "/"."""
+    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+    return [name for name in names if name]
 
 
 def _exists(folder, name):

@@ -8,6 +8,7 @@ from gpt3_keras.data.augmented_rows import augmented_pieces
 from gpt3_keras.data.epochs import Epochs
 from gpt3_keras.data.epochs import as_dataset
 from gpt3_keras.data.epochs import check_count
+from gpt3_keras.data.epochs import check_hosts
 from gpt3_keras.data.prepared import PreparedCorpus
 from gpt3_keras.data.splits import split_corpus
 from gpt3_keras.data.text import TextCorpus
@@ -27,6 +28,8 @@ def text_dataset(
     num_epochs=1,
     first_row=0,
     augmentation=(),
+    num_hosts=1,
+    host=0,
 ):
     """Batches of training data from text, or from prepared text.
 
@@ -66,6 +69,9 @@ def text_dataset(
         augmentation: steps, see `augmentation.apply_steps`, that change the
             text of each epoch in another way. Not for prepared text, whose
             words are tokens already.
+        num_hosts: int, how many processes share each batch out.
+        host: int, which of them this one is: it gets its part of each
+            batch's rows, in their order.
 
     Returns:
         A `tf.data.Dataset` of the triple that `batch` describes.
@@ -84,12 +90,8 @@ def text_dataset(
         ("first_row", first_row, 0),
     ):
         check_count(name, value, least)
-    corpus = _open_corpus(source, tokenizer, document)
-    if augmentation and isinstance(corpus, PreparedCorpus):
-        raise ValueError(
-            "Prepared text cannot be augmented; name the text that it was "
-            f"made from. Received: source={source!r}."
-        )
+    check_hosts(batch_size, num_hosts, host)
+    corpus = _open_corpus(source, tokenizer, document, augmentation)
     chosen = split_corpus(corpus, split, validation_fraction, seed)
     if split == "validation":
         shuffle_buffer = 0
@@ -108,17 +110,15 @@ def text_dataset(
     def make_batch(rows):
         return batch.make_batch(rows, sequence_length, tokenizer.end_token_id)
 
-    num_rows = None
-    num_targets = corpus.num_targets(chosen)
-    if num_targets is not None:
-        num_rows = packing.num_rows(num_targets, sequence_length)
+    num_rows = _num_rows(corpus, chosen, sequence_length)
+    host_rows = batch_size // num_hosts if num_epochs is None else None
     return as_dataset(
         Epochs(rows, num_rows, num_epochs, first_row, bool(augmentation)),
         make_batch,
-        batch.element_spec(
-            sequence_length, batch_size if num_epochs is None else None
-        ),
+        batch.element_spec(sequence_length, host_rows),
         batch_size,
+        num_hosts,
+        host,
     )
 
 
@@ -149,15 +149,23 @@ def count_rows(
     """
     corpus = _open_corpus(source, tokenizer, document)
     chosen = split_corpus(corpus, split, validation_fraction, seed)
+    num_rows = _num_rows(corpus, chosen, sequence_length)
+    if num_rows is not None:
+        return num_rows
+    pieces = corpus.pieces(range(len(corpus.keys)), chosen)
+    stream = packing.token_stream(pieces, tokenizer.end_token_id)
+    return packing.num_rows(sum(map(len, stream)) - 1, sequence_length)
+
+
+def _num_rows(corpus, chosen, sequence_length):
+    """How many rows an epoch has; None where nobody knows yet."""
     num_targets = corpus.num_targets(chosen)
     if num_targets is None:
-        pieces = corpus.pieces(range(len(corpus.keys)), chosen)
-        stream = packing.token_stream(pieces, tokenizer.end_token_id)
-        num_targets = sum(map(len, stream)) - 1
+        return None
     return packing.num_rows(num_targets, sequence_length)
 
 
-def _open_corpus(source, tokenizer, document):
+def _open_corpus(source, tokenizer, document, augmentation=()):
     if isinstance(source, list | tuple):
         if len(source) > 1 and any(map(manifest.is_prepared, source)):
             raise ValueError(
@@ -167,5 +175,10 @@ def _open_corpus(source, tokenizer, document):
         if len(source) == 1:
             (source,) = source
     if manifest.is_prepared(source):
+        if augmentation:
+            raise ValueError(
+                "Prepared text cannot be augmented; name the text that it was "
+                f"made from. Received: source={source!r}."
+            )
         return PreparedCorpus(source, tokenizer, document)
     return TextCorpus(source, tokenizer, document)

@@ -99,3 +99,13 @@ class ShardWriter:
         if self.file is not None:
             file, self.file = self.file, None
             file.close()
+
+
+def check_ids(ids, vocabulary_size):
+    """Raises unless a tokenizer's ids are below its vocabulary size."""
+    if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary_size:
+        raise ValueError(
+            "A tokenizer must give ids below its vocabulary size. Received: "
+            f"ids from {ids.min()} to {ids.max()}, "
+            f"vocabulary_size={vocabulary_size}."
+        )

@@ -10,11 +10,14 @@ import secrets
 import numpy as np
 import tensorflow as tf
 
+from gpt3_keras.data import beam_pipeline
 from gpt3_keras.data import manifest as manifests
 from gpt3_keras.data.manifest import Manifest
 from gpt3_keras.data.manifest import SourceFile
 from gpt3_keras.data.prepared import PreparedCorpus
+from gpt3_keras.data.shard_parts import Job
 from gpt3_keras.data.shard_writer import ShardWriter
+from gpt3_keras.data.shard_writer import check_ids
 from gpt3_keras.data.text import TextCorpus
 from gpt3_keras.data.text import encode
 
@@ -31,6 +34,8 @@ def prepare(
     max_shard_bytes=DEFAULT_SHARD_BYTES,
     overwrite=False,
     progress=None,
+    runner="local",
+    runner_options=(),
 ):
     """Tokenises text into a folder of shards.
 
@@ -49,6 +54,10 @@ def prepare(
         overwrite: bool, whether the prepared text that is in `output` may be
             replaced; it stays usable until the new one is whole.
         progress: function of (bytes of text read, bytes of text), or None.
+        runner: "local", or one of `beam_pipeline.RUNNERS`: Apache Beam, which
+            the extra `beam` installs, then does the work, on many machines.
+            The shards are the same.
+        runner_options: strings "key=value", what the runner is told.
 
     Returns:
         The `Manifest`.
@@ -59,16 +68,26 @@ def prepare(
         OSError: if the shards cannot be written.
     """
     _check_shard_bytes(max_shard_bytes)
+    options = _check_runner(runner, runner_options)
     corpus = TextCorpus(source, tokenizer, document)
     output = os.path.expanduser(os.fspath(output))
     is_new = _check_output(output, overwrite)
     run = secrets.token_hex(4)
+    dtype = manifests.token_dtype(tokenizer.vocabulary_size())
+    capacity = max_shard_bytes // np.dtype(dtype).itemsize
+    job = Job(output, run, document, dtype, capacity)
     with _writing(output):
         tf.io.gfile.makedirs(output)
         if not manifests.is_finished(output):
             _remove_others(output, run)
         try:
-            manifest = _write(corpus, output, run, max_shard_bytes, progress)
+            if options is None:
+                files, shards = _write(corpus, job, progress)
+            else:
+                files, shards = beam_pipeline.write(
+                    corpus, job, runner, options, progress
+                )
+            manifest = _manifest(corpus, job, files, shards)
             _check_whole(manifest, output)
             manifests.save(manifest, output)
         except BaseException:
@@ -99,6 +118,18 @@ def _check_shard_bytes(max_shard_bytes):
             f"max_shard_bytes must be an int from 4 to {_MAX_SHARD_BYTES}. "
             f"Received: max_shard_bytes={max_shard_bytes!r}."
         )
+
+
+def _check_runner(runner, options):
+    """What Beam is told; None where this process does the work."""
+    if runner != "local":
+        return beam_pipeline.pipeline_options(runner, options)
+    if options:
+        raise ValueError(
+            "runner_options are for a runner of Apache Beam. Received: "
+            f"runner={runner!r}, runner_options={[*options]}."
+        )
+    return None
 
 
 def _check_output(output, overwrite):
@@ -135,31 +166,32 @@ def _writing(output):
         ) from error
 
 
-def _write(corpus, output, run, max_shard_bytes, progress):
-    """Writes all shards and returns the manifest, which it does not write."""
+def _write(corpus, job, progress):
+    """Writes all shards; returns the `SourceFile`s and the `Shard`s."""
     tokenizer = corpus.tokenizer
     vocabulary_size = tokenizer.vocabulary_size()
-    dtype = manifests.token_dtype(vocabulary_size)
-    capacity = max_shard_bytes // np.dtype(dtype).itemsize
     files = [SourceFile(file.key, file.num_bytes) for file in corpus.files]
     texts = (x for file in range(len(files)) for x in corpus.texts(file))
     if progress:
         texts = _reported(texts, sum(x.num_bytes for x in files), progress)
     with contextlib.closing(
-        ShardWriter(output, run, dtype, capacity)
+        ShardWriter(job.output, job.run, job.dtype, job.capacity)
     ) as writer:
         for piece in encode(texts, tokenizer):
-            _check_ids(piece.content, vocabulary_size)
+            check_ids(piece.content, vocabulary_size)
             is_whole = writer.add(piece)
             files[piece.file].num_tokens += len(piece.content)
             files[piece.file].num_documents += is_whole
-        shards = writer.finish()
+        return files, writer.finish()
+
+
+def _manifest(corpus, job, files, shards):
     return Manifest(
         document=corpus.document,
-        tokenizer_fingerprint=tokenizer.fingerprint(),
-        vocabulary_size=vocabulary_size,
-        end_token_id=tokenizer.end_token_id,
-        token_dtype=dtype,
+        tokenizer_fingerprint=corpus.tokenizer.fingerprint(),
+        vocabulary_size=corpus.tokenizer.vocabulary_size(),
+        end_token_id=corpus.tokenizer.end_token_id,
+        token_dtype=job.dtype,
         num_documents=sum(file.num_documents for file in files),
         num_tokens=sum(file.num_tokens for file in files),
         files=files,
@@ -187,15 +219,6 @@ def _check_whole(manifest, output):
                 raise OSError(f"Not all of {path} was written.")
 
 
-def _check_ids(ids, vocabulary_size):
-    if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary_size:
-        raise ValueError(
-            "A tokenizer must give ids below its vocabulary size. Received: "
-            f"ids from {ids.min()} to {ids.max()}, "
-            f"vocabulary_size={vocabulary_size}."
-        )
-
-
 def _remove_others(output, run):
     """Removes what earlier preparations have left in the folder."""
     names = manifests.loose_files(output)
@@ -214,4 +237,6 @@ def _remove_run(output, run, is_new):
 
 def _remove(folder, names):
     for name in names:
-        tf.io.gfile.remove(os.path.join(folder, name))
+        path = os.path.join(folder, name)
+        is_folder = tf.io.gfile.isdir(path)
+        (tf.io.gfile.rmtree if is_folder else tf.io.gfile.remove)(path)

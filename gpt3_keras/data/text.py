@@ -118,38 +118,46 @@ def check_document(document):
         )
 
 
-def read_text(path):
+def read_text(path, start=0, stop=None):
     """Yields the characters of a UTF-8 file, in blocks.
 
     Line ends stay as they are, a byte order mark at the start is dropped.
+
+    Args:
+        path: path.
+        start: int, the byte at which a character begins, to read from.
+        stop: int, the byte to read to; None: the file's end.
 
     Raises:
         ValueError: with the byte's place, if the file is not UTF-8 text.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    num_bytes = 0
+    place, num_bytes = start, _BLOCK_BYTES
     with sources.reading(path), tf.io.gfile.GFile(path, "rb") as file:
+        file.seek(start)
         while True:
-            block = file.read(_BLOCK_BYTES)
+            if stop is not None:
+                num_bytes = min(_BLOCK_BYTES, stop - place)
+            block = file.read(num_bytes)
             if (zero := block.find(0)) >= 0:
                 raise ValueError(
                     "Text must be UTF-8; with a NUL byte it is a binary file "
                     f"or UTF-16. Received: {path} with a NUL byte at offset "
-                    f"{num_bytes + zero}."
+                    f"{place + zero}."
                 )
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 # The decoder may have kept the first bytes of a character.
-                start = num_bytes - (len(error.object) - len(block))
+                first = place - (len(error.object) - len(block))
                 raise ValueError(
                     "Text must be UTF-8; convert it, for example with `iconv "
                     f"-f LATIN1 -t UTF-8`. Received: {path} with byte "
                     f"0x{error.object[error.start]:02x} at offset "
-                    f"{start + error.start}."
+                    f"{first + error.start}."
                 ) from error
-            yield text if num_bytes else text.removeprefix("\ufeff")
-            num_bytes += len(block)
+            yield text if place else text.removeprefix("\ufeff")
+            place += len(block)
             if not block:
                 return
 

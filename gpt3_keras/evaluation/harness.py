@@ -207,7 +207,8 @@ class GPT3HarnessLM(TemplateLM):
             sampler = SeededSampler(**chosen)
             stop_token_ids = [self.eot_token_id]
             self._writers[key] = backend.compiled(
-                lambda x: self.model.generate_step(x, stop_token_ids, sampler)
+                lambda x: self.model.generate_step(x, stop_token_ids, sampler),
+                self.model,
             )
         return self._writers[key]
 

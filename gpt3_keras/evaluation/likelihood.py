@@ -201,7 +201,7 @@ def _compiled(model, name, function):
     functions = model.__dict__.setdefault(_CACHE, {})
     if name not in functions:
         functions[name] = backend.compiled(
-            lambda *arguments: function(model, *arguments)
+            lambda *arguments: function(model, *arguments), model
         )
     return functions[name]
 

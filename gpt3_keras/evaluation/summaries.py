@@ -156,7 +156,7 @@ def write_rows(
             max_new_tokens=max_new_tokens, no_repeat_ngram=3
         )
     function = backend.compiled(
-        lambda x: model.generate_step(x, [end], sampler)
+        lambda x: model.generate_step(x, [end], sampler), model
     )
     written, num_done = [None] * len(rows), 0
     for width, places in _batches(rows, batch_size, limit):

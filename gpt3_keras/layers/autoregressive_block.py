@@ -30,7 +30,7 @@ class AutoregressiveBlock(keras.layers.Layer):
         mask: bool (B, T, S), what each position may read.
         memory: float (B, S, D), what the keys and values read. Defaults to
             the block's own normalised states.
-        dropout_keys: uint32 (B,), a key for each row, see
+        dropout_keys: int32 (B,), a key for each row, see
             `functional_random.row_keys`; None for no dropout.
 
     Returns:

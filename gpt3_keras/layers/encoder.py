@@ -21,7 +21,7 @@ class Encoder(keras.layers.Layer):
         states: float (B, T, D), embedded tokens.
         padding_mask: bool (B, T), True at real tokens. Padding is on the
             right; what stands there changes nothing before it.
-        dropout_keys: uint32 (B,), or None for no dropout.
+        dropout_keys: int32 (B,), or None for no dropout.
 
     Returns:
         float (B, T, D), the hidden states h; h_t sees positions up to t.
@@ -64,18 +64,19 @@ class Encoder(keras.layers.Layer):
         self.built = True
 
     def call(self, states, padding_mask, dropout_keys=None):
-        return self.prefill(states, padding_mask, dropout_keys)[0]
+        mask = functional.causal_mask(padding_mask)
+        for i, block in enumerate(self.blocks):
+            # A call of the layer's own, which `keras.RematScope` knows.
+            states = block(states, mask, None, _fold(dropout_keys, i))
+        return self.norm(states)
 
     def prefill(self, states, padding_mask, dropout_keys=None):
         """As `call`; also returns a cache, one entry a block."""
         mask = functional.causal_mask(padding_mask)
         caches = {}
         for i, block in enumerate(self.blocks):
-            keys = dropout_keys
-            if keys is not None:
-                keys = functional_random.fold_in(keys, i)
             states, caches[block.name] = block.prefill(
-                states, mask, dropout_keys=keys
+                states, mask, dropout_keys=_fold(dropout_keys, i)
             )
         return self.norm(states), caches
 
@@ -100,3 +101,7 @@ class Encoder(keras.layers.Layer):
             "rnn": self.rnn,
             "dropout": self.dropout,
         }
+
+
+def _fold(keys, number):
+    return None if keys is None else functional_random.fold_in(keys, number)

@@ -21,7 +21,7 @@ class Generator(keras.layers.Layer):
         states: float (B, T, D), embedded tokens.
         encoder_states: float (B, T, D), h.
         padding_mask: bool (B, T), True at real tokens.
-        dropout_keys: uint32 (B,), or None for no dropout.
+        dropout_keys: int32 (B,), or None for no dropout.
 
     Returns:
         float (B, T, D).
@@ -53,9 +53,9 @@ class Generator(keras.layers.Layer):
         self.built = True
 
     def call(self, states, encoder_states, padding_mask, dropout_keys=None):
-        return self.prefill(states, encoder_states, padding_mask, dropout_keys)[
-            0
-        ]
+        mask = functional.causal_mask(padding_mask)
+        states = self.block(states, mask, encoder_states, dropout_keys)
+        return self.norm(states)
 
     def prefill(self, states, encoder_states, padding_mask, dropout_keys=None):
         """As `call`; also returns the cache that `decode` continues from."""

@@ -141,7 +141,8 @@ class Pointer(keras.layers.Layer):
             ),
         }
         length = ops.shape(cache["keys"])[1]
-        bias_1S = ops.slice(self.position_bias, [index, 0], [1, length])
+        bias_TS = ops.convert_to_tensor(self.position_bias)
+        bias_1S = ops.slice(bias_TS, [index, 0], [1, length])
         mask_11S = functional.past_mask(length, index)
         outputs = self._point(
             states, cache["states"], cache["keys"], bias_1S, mask_11S

@@ -37,7 +37,7 @@ class GPT3Backbone(keras_hub.models.Backbone):
         A dict of `"token_ids"`, int (B, T), and `"padding_mask"`, bool or int
         (B, T), 1 at real tokens. Padding stands on the right.
         training: bool, dropout on.
-        dropout_key: uint32 scalar, what the dropout of this step is drawn
+        dropout_key: int32 scalar, what the dropout of this step is drawn
             from, together with each row's tokens: the same row is masked
             alike in whatever batch it stands. Defaults to a new one for
             each call.

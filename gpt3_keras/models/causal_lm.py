@@ -66,7 +66,7 @@ class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
         )
         self._sums = objective.ObjectiveMetrics()
         self._log_probs = backend.compiled(
-            lambda x, y: objective.token_log_probs(backbone, x, y)
+            lambda x, y: objective.token_log_probs(backbone, x, y), backbone
         )
         if compile:
             self.compile()

@@ -94,7 +94,7 @@ class GPT3DialogueModel(ExactTraining, keras_hub.models.Task):
         self.similarity_dense.build(states_shape)
         self.built = True
         self._sums = dialogue_objective.DialogueMetrics()
-        self._understand = backend.compiled(self._read_states)
+        self._understand = backend.compiled(self._read_states, self)
         if compile:
             self.compile()
 

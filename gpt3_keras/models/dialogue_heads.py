@@ -41,7 +41,7 @@ class DialogueHeads(keras.layers.Layer):
         texts: dict of `"slots"`, float (B, S, D), `"intents"`, (B, I, D), and
             `"values"`, (B, X, D): mean embeddings.
         x: dict, the batch, see `GPT3DialogueModel`.
-        dropout_keys: uint32 (B,), or None for no dropout.
+        dropout_keys: int32 (B,), or None for no dropout.
 
     Returns:
         A dict of float32 tensors: `"intent_updates"` (B, N, 1 + I) and

@@ -33,7 +33,7 @@ def read(model, x, dropout_key=None):
     Args:
         model: a `GPT3DialogueModel`.
         x: dict, the batch.
-        dropout_key: uint32 scalar, or None for no dropout.
+        dropout_key: int32 scalar, or None for no dropout.
 
     Returns:
         (dict as of `DialogueHeads`, float (B, T, D)).
@@ -101,7 +101,7 @@ def loss_sums(model, x, y, sample_weight, dropout_key, kernel_gradient):
     Args:
         model: a compiled `GPT3DialogueModel`.
         x, y, sample_weight: the batch.
-        dropout_key: uint32 scalar; None for no dropout, in evaluation.
+        dropout_key: int32 scalar; None for no dropout, in evaluation.
         kernel_gradient: float32 (V, D), or None; see `objective.loss_sums`.
 
     Returns:

@@ -46,11 +46,15 @@ class ExactTraining:
         callbacks = self._sums.and_speed(callbacks)
         return super().evaluate(*args, callbacks=callbacks, **kwargs)
 
-    def train_step(self, data):
-        return backend.train_step(self, *self.unpack(data))
+    def train_step(self, *args):
+        """One update, as the backend's trainer calls it.
 
-    def test_step(self, data):
-        return backend.test_step(self, *self.unpack(data))
+        With the batch; on JAX with the state before it.
+        """
+        return backend.train_step(self, *args)
+
+    def test_step(self, *args):
+        return backend.test_step(self, *args)
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
@@ -61,14 +65,17 @@ class ExactTraining:
         if self.test_function is None or force:
             self.test_function = backend.step_function(self, self.test_step)
 
-    def _maybe_symbolic_build(self, *args, **kwargs):
-        """Nothing: the model is built.
+    def _symbolic_build(self, *args, **kwargs):
+        """Makes the optimizer's variables: the model is built.
 
         Keras' look at a first batch fails where several workers hold it.
         """
+        backend.build_optimizer(self)
+
+    _maybe_symbolic_build = _symbolic_build
 
     def dropout_key(self):
-        """What the dropout of the next step is drawn from, uint32."""
+        """What the dropout of the next step is drawn from, int32."""
         return functional_random.fold_in(self.seed, self.optimizer.iterations)
 
     def record(self, sums):

@@ -62,7 +62,7 @@ def loss_sums(
         training: bool. If True, dropout is on and the vocabulary head makes
             its gradients along with its value. A term of weight 0 is then no
             part of the objective and costs no gradient.
-        dropout_key: uint32 scalar, see `GPT3Backbone`.
+        dropout_key: int32 scalar, see `GPT3Backbone`.
         kernel_gradient: float32 (V, D), see `backend.mixture_loss`.
         sparse_targets: bool. The vocabulary head reads the positions that
             count alone.

@@ -3,9 +3,11 @@
 import json
 import uuid
 
+import keras
 import tensorflow as tf
 
 from gpt3_keras.samplers import SeededSampler
+from gpt3_keras.serving import by_tensorflow
 from gpt3_keras.serving.signatures import servable
 
 # TensorFlow Serving leaves this folder alone.
@@ -55,6 +57,8 @@ def export_saved_model(
       the defaults; what is under `.signatures` takes all of its inputs, as
       tensors, by name.
 
+    On JAX and PyTorch a process of its own, on TensorFlow, writes the export.
+
     A request that breaks a rule is answered with an `InvalidArgumentError`.
 
     Args:
@@ -83,6 +87,16 @@ def export_saved_model(
     _check_model(model)
     path = str(path).rstrip("/")
     _check_free(path)
+    if keras.backend.backend() != "tensorflow":
+        options = {
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "seed": seed,
+        }
+        by_tensorflow.export(model, path, options)
+        return
     max_length = model.backbone.max_sequence_length
     if max_new_tokens is None:
         max_new_tokens = min(64, max(max_length // 2, 1))

@@ -7,6 +7,7 @@ import time
 
 import keras
 
+from gpt3_keras import backend
 from gpt3_keras.training.early_stopping import judge
 
 
@@ -85,6 +86,7 @@ class StepMonitor(keras.callbacks.Callback):
         if self.flops_per_token is not None:
             record["flops_utilisation"] = speed * self.flops_per_token
         self.report(record)
+        backend.sync_variables(self.model)
         self.model.reset_metrics()
         self._restart()
 
@@ -159,6 +161,8 @@ class RunMonitor(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.state.step = self.plan.step
+        if self.plan.ends_window:
+            backend.sync_variables(self.model)
         is_best = self.plan.validates and self._validate()
         is_over = self.plan.is_last or self.state.stopping.is_over
         # The end of a phase is saved by whoever began it.

@@ -1,11 +1,11 @@
 """From a config to its tokenizer, data and models, and to a trained run."""
 
+import contextlib
 import dataclasses
 import tempfile
 
 import keras
 import keras_hub
-import tensorflow as tf
 
 from gpt3_keras.config import ExperimentConfig
 from gpt3_keras.data.splits import split_corpus
@@ -27,14 +27,14 @@ class Experiment:
 
     Args:
         config: an `ExperimentConfig`, its precision resolved.
-        strategy: the `tf.distribute.Strategy` that the model lives under.
+        strategy: see `strategies`; the model lives under it.
         model: the model of the task, with its preprocessor; where the task
             is not dialogue, a `GPT3CausalLM`, which takes strings.
         phase_data: list of `datasets.PhaseData`, one for each phase.
     """
 
     config: ExperimentConfig
-    strategy: tf.distribute.Strategy
+    strategy: object
     model: keras_hub.models.Task
     phase_data: list
 
@@ -75,14 +75,14 @@ def build(config, strategy=None):
 
     Args:
         config: an `ExperimentConfig`.
-        strategy: the `tf.distribute.Strategy` to build under. Defaults to
-            none.
+        strategy: see `strategies`, what to build under. Defaults to one
+            device.
 
     Raises:
         ValueError: if the text or the sizes cannot be used.
         OSError: if a file cannot be read.
     """
-    strategy = strategy or tf.distribute.get_strategy()
+    strategy = strategy or strategies.default_strategy()
     config = resolve(config, strategy)
     tokenizer = build_tokenizer(config)
     phase_data = datasets.build(config, tokenizer)
@@ -119,11 +119,12 @@ def _texts(config):
 
 def build_model(config, tokenizer):
     """An untrained model for the config's task."""
-    backbone = GPT3Backbone(
-        vocabulary_size=tokenizer.vocabulary_size(),
-        dtype=config.training.precision,
-        **config.model.as_dict(),
-    )
+    with _rematerialization(config):
+        backbone = GPT3Backbone(
+            vocabulary_size=tokenizer.vocabulary_size(),
+            dtype=config.training.precision,
+            **config.model.as_dict(),
+        )
     preprocessor = GPT3CausalLMPreprocessor(
         tokenizer, sequence_length=config.data.sequence_length
     )
@@ -136,6 +137,16 @@ def build_model(config, tokenizer):
         num_heads=section.num_heads,
         head_dropout=section.head_dropout,
         word_dropout=section.word_dropout,
+    )
+
+
+def _rematerialization(config):
+    """The scope in which the modules that a backward pass repeats are made."""
+    if not config.runtime.rematerialize:
+        return contextlib.nullcontext()
+    blocks = [f"block_{i}" for i in range(config.model.num_layers)]
+    return keras.RematScope(
+        mode="list_of_layers", layer_names=[*blocks, "block", "pointer"]
     )
 
 

@@ -8,10 +8,11 @@ do is the utilisation of Chowdhery et al. 2022 (arXiv:2204.02311, appendix B).
 """
 
 import itertools
-import time
 from typing import NamedTuple
 
-import tensorflow as tf
+from keras import ops
+
+from gpt3_keras.training import strategies
 
 _FLOPS_PER_MULTIPLICATION = 2
 _NUM_GATES = {"gru": 3, "lstm": 4}
@@ -141,13 +142,13 @@ def matmul_flops_per_sec(dtype, strategy=None):
 
     Args:
         dtype: str, of the factors: a layer's `compute_dtype`.
-        strategy: the `tf.distribute.Strategy` whose replicas all compute at
+        strategy: the strategy whose replicas all compute at
             once. Defaults to the present one: without any, one device.
 
     Returns:
         float, over all replicas together.
     """
-    strategy = strategy or tf.distribute.get_strategy()
+    strategy = strategy or strategies.default_strategy()
     side, best = _SMALLEST_SIDE, 0.0
     while True:
         secs = _product_secs(strategy, side, dtype)
@@ -166,23 +167,12 @@ def _product_secs(strategy, side, dtype):
     def multiply(sign):
         # Made on the device, from what no compiler knows beforehand. The
         # square of this matrix is itself: nothing overflows.
-        column = tf.where(tf.range(side) % 2 == 0, 1.0, sign) / side**0.5
-        factor = tf.cast(column[:, None] * column[None, :], dtype)
+        column = ops.where(ops.arange(side) % 2 == 0, 1.0, sign) / side**0.5
+        factor = ops.cast(column[:, None] * column[None, :], dtype)
         product = factor
         for _ in range(_PRODUCTS_PER_RUN):
-            product = tf.matmul(product, factor)
-        return tf.cast(product[0, 0], "float32")
+            product = ops.matmul(product, factor)
+        return ops.cast(product[0, 0], "float32")
 
-    @tf.function
-    def run(sign):
-        return strategy.run(multiply, args=(sign,))
-
-    def timed_run():
-        start_secs = time.perf_counter()
-        for result in strategy.experimental_local_results(run(sign)):
-            result.numpy()  # Waits for the device.
-        return time.perf_counter() - start_secs
-
-    sign = tf.constant(-1.0)
-    timed_run()  # Traces.
-    return min(timed_run() for _ in range(_NUM_RUNS)) / _PRODUCTS_PER_RUN
+    secs = strategies.product_secs(multiply, _NUM_RUNS, strategy)
+    return secs / _PRODUCTS_PER_RUN

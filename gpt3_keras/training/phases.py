@@ -108,7 +108,7 @@ def prepare(model, config, state, data):
         optimizer=optimizer,
         **objective(config, phase, data),
         micro_batches=training.micro_batches,
-        seed=int(seed),
+        seed=int(seed) % 2**32,
         jit_compile=config.runtime.jit_compile,
         steps_per_execution=config.runtime.steps_per_execution,
     )

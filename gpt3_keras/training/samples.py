@@ -57,7 +57,8 @@ class SampleWriter:
         self.generate = backend.compiled(
             lambda inputs: generation.generate_step(
                 self.model, inputs, stop_token_ids, sampler
-            )
+            ),
+            self.model,
         )
 
     def __call__(self, step):

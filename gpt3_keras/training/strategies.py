@@ -1,179 +1,36 @@
-"""The devices that a run is spread over.
+"""The devices that a run is spread over, on whichever backend.
 
-Numbers do not depend on them: see `backend`'s train step. A strategy must be
-made before TensorFlow has computed anything.
+Numbers do not depend on them: see `backend`'s train steps. On TensorFlow a
+strategy is one of `tf.distribute`; on JAX it stands for a
+`keras.distribution`; PyTorch has the one device that Keras chose. All have
+`scope` and `num_replicas_in_sync`. It must be made before the backend has
+computed anything.
 """
 
-import contextlib
-import json
-import os
-import subprocess
-import sys
+import importlib
 
-import tensorflow as tf
-from official.common import distribute_utils
+import keras
 
-# Waits for the end of its input, and if that does not come kills a process.
-_WATCHER = """
-import os, select, signal, sys
-pid, secs, message = sys.argv[1:]
-if not select.select([sys.stdin], [], [], float(secs))[0]:
-    print(message, file=sys.stderr, flush=True)
-    os.kill(int(pid), signal.SIGKILL)
-"""
+_MODULES = {
+    "tensorflow": "gpt3_keras.training.strategies_tensorflow",
+    "jax": "gpt3_keras.training.strategies_jax",
+    "torch": "gpt3_keras.training.strategies_torch",
+}
+_chosen = importlib.import_module(_MODULES[keras.backend.backend()])
 
 _PRECISION_OF_DEVICE = {
-    "TPU": "mixed_bfloat16",
-    "GPU": "mixed_float16",
-    "CPU": "float32",
+    "tpu": "mixed_bfloat16",
+    "gpu": "mixed_float16",
+    "cpu": "float32",
 }
 
-
-def make_strategy(runtime):
-    """The `tf.distribute.Strategy` of a config.
-
-    Several devices of one processor are logical ones: they share its cores
-    and serve to try out what GPUs will do.
-
-    Args:
-        runtime: a `RuntimeConfig`.
-
-    Returns:
-        A strategy; for "off", the default one.
-
-    Raises:
-        ValueError: if there are fewer devices than asked for, no cluster is
-            described, or TensorFlow has already started.
-    """
-    if runtime.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    if runtime.strategy == "multi_worker_mirrored":
-        _describe_cluster(runtime)
-    num_gpus = _num_gpus(runtime.num_devices)
-    if runtime.strategy == "mirrored" and not num_gpus:
-        return tf.distribute.MirroredStrategy(
-            _logical_devices(runtime.num_devices or 1)
-        )
-    return distribute_utils.get_distribution_strategy(
-        runtime.strategy,
-        num_gpus=0 if runtime.strategy == "off" else num_gpus,
-        tpu_address=runtime.tpu,
-    )
-
-
-def _num_gpus(num_devices):
-    """How many GPUs are used: as many as wanted, or all."""
-    num_gpus = len(tf.config.list_physical_devices("GPU"))
-    if num_gpus and num_devices is not None and num_devices > num_gpus:
-        raise ValueError(
-            "runtime.num_devices must be at most the number of GPUs. "
-            f"Received: runtime.num_devices={num_devices}, {num_gpus} GPUs."
-        )
-    return min(num_gpus, num_devices or num_gpus)
-
-
-def _logical_devices(num_devices):
-    """Divides the processor; returns the names of its parts."""
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    try:
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices
-        )
-    except RuntimeError:
-        if len(tf.config.list_logical_devices("CPU")) < num_devices:
-            raise ValueError(
-                "The processor must be divided before TensorFlow computes "
-                "anything. Received: runtime.num_devices="
-                f"{num_devices} in a process that has started already."
-            ) from None
-    return [f"CPU:{i}" for i in range(num_devices)]
-
-
-def _describe_cluster(runtime):
-    if "TF_CONFIG" in os.environ:
-        try:
-            json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                "TF_CONFIG must be JSON that names the workers of a cluster. "
-                f"Received: TF_CONFIG={os.environ['TF_CONFIG']!r}."
-            ) from None
-    elif not runtime.worker_hosts:
-        raise ValueError(
-            "The strategy multi_worker_mirrored needs runtime.worker_hosts, "
-            "or the variable TF_CONFIG. Received: runtime.worker_hosts=[]."
-        )
-    else:
-        distribute_utils.configure_cluster(
-            ",".join(runtime.worker_hosts), runtime.task_index
-        )
-
-
-@contextlib.contextmanager
-def waiting_for_workers(runtime):
-    """Ends the process if the job's workers do not all come within a time.
-
-    TensorFlow itself would wait for ever, and lets no other thread of the
-    process run meanwhile: a process of its own looks at the clock, and ends
-    this one with SIGKILL.
-
-    Args:
-        runtime: a `RuntimeConfig`.
-    """
-    if runtime.strategy != "multi_worker_mirrored":
-        yield
-        return
-    _describe_cluster(runtime)
-    message = (
-        "gpt3-keras train: error: The workers of the job must all start "
-        "within runtime.startup_timeout_secs. Received: "
-        f"runtime.startup_timeout_secs={runtime.startup_timeout_secs}, "
-        f"workers {_workers()}."
-    )
-    arguments = [str(os.getpid()), str(runtime.startup_timeout_secs), message]
-    watcher = subprocess.Popen(
-        [sys.executable, "-c", _WATCHER, *arguments], stdin=subprocess.PIPE
-    )
-    try:
-        yield
-    finally:
-        watcher.stdin.close()  # Its end ends the watcher, as our end would.
-        watcher.wait()
-
-
-def _workers():
-    """The addresses of a cluster's workers, as TF_CONFIG has them."""
-    cluster = json.loads(os.environ["TF_CONFIG"])["cluster"]
-    return ", ".join(cluster.get("chief", []) + cluster["worker"])
-
-
-def is_chief(strategy):
-    """Whether this process is the one of its job that writes."""
-    resolver = strategy.cluster_resolver
-    if resolver is None or not resolver.cluster_spec().jobs:
-        return True
-    jobs = resolver.cluster_spec().jobs
-    first = "chief" if "chief" in jobs else "worker"
-    return (resolver.task_type, resolver.task_id) == (first, 0)
-
-
-def check_agreement(strategy, step):
-    """Raises unless all workers would go on from the same step.
-
-    Args:
-        strategy: the `tf.distribute.Strategy`.
-        step: int, of the checkpoint that this worker found, or None.
-    """
-    if strategy.num_replicas_in_sync == 1:
-        return
-    number = tf.constant([-1 if step is None else step], "int64")
-    found = strategy.run(lambda: tf.identity(number))
-    steps = sorted(set(strategy.gather(found, axis=0).numpy().tolist()))
-    if len(steps) > 1:
-        raise ValueError(
-            "All workers must see the same folder, and in it the same last "
-            f"checkpoint. Received: the steps {steps} (-1: none)."
-        )
+# Each is documented where it is written.
+make_strategy = _chosen.make_strategy
+default_strategy = _chosen.default_strategy
+waiting_for_workers = _chosen.waiting_for_workers
+is_chief = _chosen.is_chief
+check_agreement = _chosen.check_agreement
+product_secs = _chosen.product_secs
 
 
 def resolve_precision(precision, strategy):
@@ -184,7 +41,12 @@ def resolve_precision(precision, strategy):
     """
     if precision != "auto":
         return precision
-    if isinstance(strategy, tf.distribute.TPUStrategy):
-        return _PRECISION_OF_DEVICE["TPU"]
-    gpus = tf.config.list_physical_devices("GPU")
-    return _PRECISION_OF_DEVICE["GPU" if gpus else "CPU"]
+    return _PRECISION_OF_DEVICE[_chosen.platform(strategy)]
+
+
+def disagreement(steps):
+    """The error of workers that would go on from different steps."""
+    return ValueError(
+        "All workers must see the same folder, and in it the same last "
+        f"checkpoint. Received: the steps {sorted(steps)} (-1: none)."
+    )

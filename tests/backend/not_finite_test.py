@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from gpt3_keras import backend
-from gpt3_keras.backend.tensorflow_training import LEAST_LOSS_SCALE
+from gpt3_keras.backend.loss_scaling import LEAST_LOSS_SCALE
 from gpt3_keras.models import objective
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM

@@ -49,7 +49,7 @@ def step(model, batch):
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
 def test_leaving_them_out_changes_nothing(share, micro_batches, monkeypatch):
     # Several chunks, the last of them filled up.
-    monkeypatch.setattr("gpt3_keras.backend.tensorflow.CHUNK_TOKENS", 16)
+    monkeypatch.setattr("gpt3_keras.backend.tensorflow.head.CHUNK_TOKENS", 16)
     batch = make_batch(share)
     logs, weights = step(make_model(), batch)
     sparse = make_model(sparse_targets=True, micro_batches=micro_batches)

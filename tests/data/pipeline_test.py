@@ -357,3 +357,60 @@ def test_epochs_that_lie_behind_are_not_read(source, monkeypatch):
     next(iter(resumed))
     assert set(epochs) <= {0, 50, 51, 52, 53}
     assert 50 in epochs
+
+
+@pytest.mark.parametrize("num_hosts", [2, 3, 6])
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_hosts_share_out_each_batch(is_prepared, num_hosts, corpus, tmp_path):
+    source = corpus
+    if is_prepared:
+        source = tmp_path / "prepared"
+        shards.prepare(corpus, source, TOKENIZER, max_shard_bytes=300)
+    options = {"batch_size": 6, "shuffle_buffer": 5, "seed": 3, "first_row": 7}
+    whole = batches(dataset(source, **options))
+    parts = []
+    for host in range(num_hosts):
+        part = dataset(source, num_hosts=num_hosts, host=host, **options)
+        parts.append(batches(part))
+        sizes = [len(x[0]) for x in parts[-1][:-1]]
+        assert set(sizes) == {6 // num_hosts}
+    assert len(whole[-1][0]) < 6 - 6 // num_hosts  # The last host has no row.
+    joined = [
+        tuple(np.concatenate(part) for part in zip(*shares, strict=True))
+        for shares in zip(*parts, strict=True)
+    ]
+    assert_same_batches(joined, whole)
+
+
+def test_a_host_knows_how_many_batches_and_rows_there_are(corpus, tmp_path):
+    prepared = tmp_path / "prepared"
+    shards.prepare(corpus, prepared, TOKENIZER)
+    options = {"num_hosts": 2, "host": 1}
+    assert dataset(prepared, **options).cardinality() == (
+        dataset(prepared).cardinality()
+    )
+    endless = dataset(prepared, num_epochs=None, **options)
+    assert endless.element_spec[1].shape == (2, 16)
+    policy = endless.options().experimental_distribute.auto_shard_policy
+    assert policy == tf.data.experimental.AutoShardPolicy.OFF
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"num_hosts": 3},
+            "num_hosts must divide batch_size. Received: num_hosts=3, "
+            "batch_size=4.",
+        ),
+        (
+            {"num_hosts": 2, "host": 2},
+            "host must be below num_hosts. Received: host=2, num_hosts=2.",
+        ),
+        ({"num_hosts": 0}, "num_hosts must be an int of at least 1."),
+        ({"host": -1}, "host must be an int of at least 0."),
+    ],
+)
+def test_hosts_are_checked(options, message, corpus):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        dataset(corpus, **options)

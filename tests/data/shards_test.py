@@ -129,11 +129,28 @@ def test_the_manifest_counts(corpus, tmp_path):
     assert shards.verify(tmp_path / "output") == manifest
 
 
-def test_shards_may_be_remote(corpus):
-    shards.prepare(corpus, "ram://prepared/a", TOKENIZER)
-    assert_same_batches(
-        batches(dataset("ram://prepared/a")), batches(dataset(corpus))
-    )
+@pytest.mark.parametrize("document", ["file", "line"])
+def test_text_and_shards_may_be_remote(document, corpus, tmp_path):
+    remote = f"ram://{tmp_path.name}"
+    for path in corpus.rglob("*.txt"):
+        copy = f"{remote}/corpus/{path.relative_to(corpus)}"
+        tf.io.gfile.makedirs(os.path.dirname(copy))
+        tf.io.gfile.copy(str(path), copy)
+    output = f"{remote}/prepared"
+    options = {"document": document, "max_shard_bytes": 500}
+    for source in (corpus, f"{remote}/corpus", f"{remote}/corpus/*/*.txt"):
+        manifest = shards.prepare(
+            source, output, TOKENIZER, overwrite=True, **options
+        )
+        assert shards.verify(output) == manifest
+        assert len(tf.io.gfile.listdir(output)) > 3
+        for split in ("train", "validation"):
+            expected = batches(dataset(corpus, split=split, document=document))
+            for place in (source, output):
+                read = dataset(place, split=split, document=document)
+                assert_same_batches(batches(read), expected)
+    with pytest.raises(ValueError, match="must not hold prepared text"):
+        shards.prepare(corpus, output, TOKENIZER)
 
 
 def test_a_finished_folder_is_kept_unless_it_is_to_be_replaced(

@@ -57,7 +57,7 @@ def test_dropout_is_of_the_branches_and_of_their_keys():
     mask = oracles.causal(np.ones((3, 3), bool))
     plain = layer(states, mask)
     np.testing.assert_allclose(plain[0], plain[1])
-    keys = np.array([1, 2, 1], "uint32")
+    keys = np.array([1, 2, 1], "int32")
     dropped = np.asarray(layer(states, mask, dropout_keys=keys))
     assert np.abs(dropped[0] - plain[0]).max() > 0.1
     assert np.abs(dropped[0] - dropped[1]).max() > 0.1

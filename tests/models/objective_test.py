@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from gpt3_keras import losses
-from gpt3_keras.backend import tensorflow as kernels
+from gpt3_keras.backend.tensorflow import head as kernels
 from gpt3_keras.models import objective
 from tests import graphs
 from tests import oracles

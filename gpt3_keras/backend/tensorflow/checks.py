@@ -1,14 +1,13 @@
 """Numbers that are none: found in the graph, named outside of it."""
 
 import contextlib
-import itertools
 import re
 
 import tensorflow as tf
 from keras import tree
 
-from gpt3_keras.backend.errors import NotFiniteError
 from gpt3_keras.backend.errors import WorkerLostError
+from gpt3_keras.backend.errors import not_finite
 
 # What a collective raises in those that are left, when a worker is gone.
 _NETWORK_ERRORS = (
@@ -40,15 +39,7 @@ def named(error, model):
     if not found:
         return error
     is_bad = [bit == "1" for bit in re.findall("[01]", found[2])]
-    sums = [path[0] for path, _ in tree.flatten_with_path(model.zero_losses())]
-    variables = [variable.path for variable in model.trainable_variables]
-    bad_sums = itertools.compress(sums, is_bad[: len(sums)])
-    return NotFiniteError(
-        int(found[1]),
-        # The number of targets stands under all the others.
-        sorted(set(bad_sums), key=lambda name: (name != "num_targets", name)),
-        itertools.compress(variables, is_bad[len(sums) :]),
-    )
+    return not_finite(model, int(found[1]), is_bad)
 
 
 def local(values, strategy):

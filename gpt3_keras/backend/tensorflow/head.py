@@ -1,10 +1,12 @@
-"""TensorFlow kernels: the vocabulary head.
+"""TensorFlow: the vocabulary head with its hand-written gradient.
 
-The head carries its hand-written gradient. Shapes follow the legend of
-`functional.py`, with N for tokens (B times T) and C for those of one chunk.
+Shapes follow the legend of `functional.py`, with N for tokens (B times T) and
+C for those of one chunk.
 """
 
 import tensorflow as tf
+
+from gpt3_keras import functional_head as equations
 
 # Tokens whose logits are alive at once. With V = 50,257 in float32 that is
 # 103 MB; smaller chunks leave the matrix products too small to run at speed.
@@ -22,15 +24,10 @@ def target_log_probs(states, output_kernel, targets):
     Returns:
         float32 (N,).
     """
-    output_kernel = tf.cast(output_kernel, states.dtype)
+    kernel = tf.cast(output_kernel, states.dtype)
 
     def body(chunk, carry):
-        states_CD, targets_C = chunk
-        exps_CV, max_C, logits_C = _exp_logits(
-            states_CD, output_kernel, targets_C
-        )
-        sum_C = tf.reduce_sum(exps_CV, axis=-1)
-        return carry, (logits_C - max_C - tf.math.log(sum_C),)
+        return carry, (equations.target_log_probs(tf.matmul, chunk, kernel),)
 
     return _over_chunks(body, [states, targets], (), ["float32"])[1][0]
 
@@ -127,8 +124,8 @@ def _mixture_pass(inputs, output_kernel, d_kernel, terms, learns):
     states, targets = inputs[:2]
     kernel = tf.cast(output_kernel, states.dtype)
     (d_kernel, total), per_token = _over_chunks(
-        lambda chunk, carry: _mixture_chunk(
-            chunk, carry, kernel, terms, learns
+        lambda chunk, carry: equations.mixture_chunk(
+            tf.matmul, chunk, carry, kernel, terms, learns
         ),
         inputs,
         (d_kernel, tf.zeros([], "float32")),
@@ -136,75 +133,11 @@ def _mixture_pass(inputs, output_kernel, d_kernel, terms, learns):
     )
     log_probs_N, pull_N, *gradients = per_token
     if learns[1]:
-        pulled_ND = tf.cast(states, "float32") * pull_N[:, None]
+        pulled_ND = equations.target_pull(states, pull_N)
         d_kernel = tf.tensor_scatter_nd_sub(
             d_kernel, targets[:, None], tf.cast(pulled_ND, d_kernel.dtype)
         )
     return total, d_kernel, (log_probs_N, *gradients)
-
-
-def _mixture_chunk(chunk, carry, output_kernel, terms, learns):
-    """Loss and gradients of one chunk of tokens; see `mixture_loss`."""
-    states_CD, targets_C, log_generate_C, log_copy_C, weights_C = chunk
-    d_kernel_VD, total = carry
-    exps_CV, max_C, logits_C = _exp_logits(states_CD, output_kernel, targets_C)
-    sum_C = tf.reduce_sum(exps_CV, axis=-1)
-    log_probs_C = logits_C - max_C - tf.math.log(sum_C)
-    mixture_C = tf.reduce_logsumexp(
-        tf.stack([log_generate_C + log_probs_C, log_copy_C]), axis=0
-    )
-    total -= tf.reduce_sum(
-        weights_C * (terms[0] * mixture_C + terms[1] * log_probs_C)
-    )
-    # Share of the mixture that the generator gave, and how strongly each
-    # token's logits are pulled. 1 / sum turns exponentials into softmax.
-    posterior_C = tf.exp(log_generate_C + log_probs_C - mixture_C)
-    d_generate_C = -weights_C * terms[0] * posterior_C
-    d_copy_C = -weights_C * terms[0] * (1.0 - posterior_C)
-    pull_C = weights_C * terms[1] - d_generate_C
-    dtype = states_CD.dtype
-    scaled_C1 = (pull_C / sum_C)[:, None]
-    exps_CV = tf.cast(exps_CV, dtype)
-    d_states_CD = tf.zeros_like(states_CD)
-    if learns[0]:
-        expected_CD = tf.cast(tf.matmul(exps_CV, output_kernel), "float32")
-        target_CD = tf.cast(tf.gather(output_kernel, targets_C), "float32")
-        d_states_CD = tf.cast(
-            scaled_C1 * expected_CD - pull_C[:, None] * target_CD, dtype
-        )
-    if learns[1]:
-        gain = _gain(scaled_C1, states_CD)
-        scaled_CD = tf.cast(gain * scaled_C1, dtype) * states_CD
-        product_VD = tf.matmul(exps_CV, scaled_CD, transpose_a=True)
-        product_VD = tf.cast(product_VD, d_kernel_VD.dtype)
-        if dtype == tf.float16:
-            product_VD /= gain
-        d_kernel_VD += product_VD
-    outputs = (log_probs_C, pull_C, d_states_CD, d_generate_C, d_copy_C)
-    return (d_kernel_VD, total), outputs
-
-
-def _gain(scaled_C1, states_CD):
-    """A power of two that `scaled * states` takes before it is float16.
-
-    Weights over a softmax's sum are small for float16, and a chunk's sum of
-    them may be large: as large a factor as the sum's bound lets it have.
-    """
-    if states_CD.dtype != tf.float16:
-        return 1.0
-    largest_C = tf.cast(tf.reduce_max(tf.abs(states_CD), axis=-1), "float32")
-    bound = tf.reduce_sum(tf.abs(scaled_C1[:, 0]) * largest_C)
-    log2 = tf.math.log(2.0**14 / tf.maximum(bound, 2.0**-16)) / tf.math.log(2.0)
-    return tf.pow(2.0, tf.floor(log2))
-
-
-def _exp_logits(states_CD, output_kernel, targets_C):
-    """exp(logits - max), the max and the targets' logits, in float32."""
-    logits_CV = tf.matmul(states_CD, output_kernel, transpose_b=True)
-    logits_CV = tf.cast(logits_CV, "float32")
-    max_C = tf.reduce_max(logits_CV, axis=-1)
-    target_C = tf.gather(logits_CV, targets_C, batch_dims=1)
-    return tf.exp(logits_CV - max_C[:, None]), max_C, target_C
 
 
 def _over_chunks(body, inputs, carry, output_dtypes):
@@ -273,19 +206,13 @@ def fresh_zeros(shape, dtype, witness):
     return tf.fill(shape, tf.cast(zero, dtype))
 
 
-def compiled(function):
-    """`function` of tensors as one graph, traced once for each structure."""
-    return tf.function(function, reduce_retracing=True)
-
-
-def stateless_uniform(shape, seed, counter):
-    """float32 in [0, 1), a function of (seed, counter) alone.
-
-    Philox (Salmon et al. 2011), named so that every device agrees.
+def compiled(function, model):
+    """`function` of tensors as one graph, traced once for each structure.
 
     Args:
-        shape: of the result.
-        seed, counter: int, or int scalar tensors.
+        function: of tensors, and of numbers that each get a graph of their
+            own.
+        model: the Keras model whose variables it reads.
     """
-    key = tf.stack([tf.cast(seed, "int32"), tf.cast(counter, "int32")])
-    return tf.random.stateless_uniform(shape, key, alg="philox")
+    del model  # A graph holds the variables themselves.
+    return tf.function(function, reduce_retracing=True)

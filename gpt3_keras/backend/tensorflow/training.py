@@ -10,30 +10,27 @@ import contextlib
 import tensorflow as tf
 from keras import tree
 
-from gpt3_keras.backend import tensorflow_checks as checks
-from gpt3_keras.backend.tensorflow import fresh_zeros
-
-# A float16 scale that has come down so far was not the reason.
-LEAST_LOSS_SCALE = 2.0**-14
+from gpt3_keras.backend import loss_scaling
+from gpt3_keras.backend.tensorflow import checks
+from gpt3_keras.backend.tensorflow.head import fresh_zeros
 
 
-def train_step(model, x, y, sample_weight):
+def train_step(model, data):
     """One update from one batch, whatever it has been cut into.
 
     Args:
         model: a compiled `GPT3CausalLM`. Its `micro_batches` says into how
             many parts this replica's rows are cut; memory is that of a part.
-        x, y, sample_weight: this replica's rows, as `data/batch.py` defines
-            them.
+        data: this replica's rows, as `data/batch.py` defines them.
 
     Returns:
         What `model.record` makes of the sums over the whole batch, see
         `GPT3CausalLM.compute_losses`, and of `"gradient_norm"`.
     """
-    optimizer, loss_scale = _unwrap(model.optimizer)
+    optimizer, loss_scale = loss_scaling.unwrap(model.optimizer)
     variables = model.trainable_variables
     sums, gradients = _all_reduce(
-        *_accumulate(model, (x, y, sample_weight), variables, loss_scale)
+        *_accumulate(model, model.unpack(data), variables, loss_scale)
     )
     num_targets = tf.maximum(sums["num_targets"], 1.0)
     gradients = [gradient / num_targets for gradient in gradients]
@@ -69,19 +66,13 @@ def train_step(model, x, y, sample_weight):
         )
 
 
-def test_step(model, x, y, sample_weight):
+def test_step(model, data):
     """As `train_step`, without an update."""
-    sums, _ = _all_reduce(*_accumulate(model, (x, y, sample_weight), None))
+    sums, _ = _all_reduce(*_accumulate(model, model.unpack(data), None))
     return tf.distribute.get_replica_context().merge_call(
         lambda strategy, sums: model.record(checks.local(sums, strategy)),
         args=(sums,),
     )
-
-
-def _unwrap(optimizer):
-    """The optimizer, and the `LossScaleOptimizer` around it or None."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    return (optimizer, None) if inner is None else (inner, optimizer)
 
 
 def _accumulate(model, batch, variables, loss_scale=None):
@@ -173,10 +164,7 @@ def _of_part(model, part, variables, key, scale, gradients):
         )
         objective = sums["objective"]
         if scale is not None:
-            # The scale belongs to a mean. Powers of two change no digit.
-            num_tokens = tf.cast(tf.size(part[2]), "float32")
-            log2 = tf.math.log(num_tokens) / tf.math.log(2.0)
-            scale = scale * tf.pow(2.0, -tf.math.ceil(log2))
+            scale = loss_scaling.of_a_sum(scale, part[2])
             objective = objective * scale
     if tied is not None:
         gradients = list(gradients)
@@ -248,19 +236,14 @@ def _undo_unless(strategy, is_fine, variables, before):
 def _update_loss_scale(strategy, loss_scale, is_fine, is_bad):
     """Halves the scale after an overflow, doubles it after a long peace."""
     is_fine, is_bad = checks.local((is_fine, is_bad), strategy)
-    scale = tf.convert_to_tensor(loss_scale.dynamic_scale)
-    num_steps = tf.convert_to_tensor(loss_scale.step_counter) + 1
-    grows = is_fine & (num_steps >= loss_scale.dynamic_growth_steps)
-    new_scale = scale * tf.where(is_fine, tf.where(grows, 2.0, 1.0), 0.5)
+    new_scale = loss_scaling.update(loss_scale, is_fine)
     check = checks.assert_finite(
-        new_scale >= LEAST_LOSS_SCALE, loss_scale.iterations, is_bad
+        new_scale >= loss_scaling.LEAST_LOSS_SCALE,
+        loss_scale.iterations,
+        is_bad,
     )
     with tf.control_dependencies([check]):
-        loss_scale.dynamic_scale.assign(new_scale)
-    loss_scale.step_counter.assign(
-        tf.where(is_fine & ~grows, num_steps, tf.zeros_like(num_steps))
-    )
-    return {"loss_scale": new_scale}
+        return {"loss_scale": tf.identity(new_scale)}
 
 
 def _on_tpu():

@@ -1,8 +1,9 @@
 """What `fit` and `evaluate` run, on one device or under a strategy."""
 
+import keras
 import tensorflow as tf
 
-from gpt3_keras.backend import tensorflow_checks as checks
+from gpt3_keras.backend.tensorflow import checks
 
 
 def build_optimizer(model):
@@ -60,6 +61,17 @@ def step_function(model, step):
             raise checks.named(error, model) from None
 
     return function
+
+
+def sync_variables(model):
+    """Nothing: the variables always have their values."""
+    del model
+
+
+def current_value(model, metric_variable):
+    """The value of one metric variable, in a callback, as a NumPy array."""
+    del model
+    return keras.ops.convert_to_numpy(metric_variable)
 
 
 def _up_to(num_steps, one_step, iterator):

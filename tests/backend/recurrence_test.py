@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gpt3_keras.backend import tensorflow_recurrence as backend
+from gpt3_keras.backend.tensorflow import recurrence as backend
 from tests import gradients
 from tests import oracles
 

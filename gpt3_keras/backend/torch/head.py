@@ -1,0 +1,173 @@
+"""PyTorch: the vocabulary head with its hand-written gradient.
+
+Shapes follow the legend of `functional.py`, with N for tokens (B times T) and
+C for those of one chunk.
+"""
+
+import torch
+from keras import ops
+from keras import tree
+
+from gpt3_keras import functional_head as equations
+
+# Tokens whose logits are alive at once.
+CHUNK_TOKENS = 512
+
+
+def target_log_probs(states, output_kernel, targets):
+    """log softmax(states . output_kernel^T) at the targets, chunk by chunk.
+
+    Args:
+        states: float (N, D).
+        output_kernel: float (V, D), used in the dtype of the states.
+        targets: int (N,).
+
+    Returns:
+        float32 (N,).
+    """
+    kernel = ops.cast(output_kernel, states.dtype)
+    return torch.cat(
+        [
+            equations.target_log_probs(_matmul, chunk, kernel)
+            for chunk in _chunks([states, targets])
+        ]
+    )
+
+
+def mixture_loss(
+    states,
+    output_kernel,
+    targets,
+    log_generate,
+    log_copy,
+    weights,
+    terms,
+    learns=(True, True),
+    kernel_gradient=None,
+):
+    """The weighted sum of mixture and generator cross entropies over tokens.
+
+    sum_i w_i (a (-log p_i) + b (-log P_gen,i)), with p the mixture and (a, b)
+    `terms`. Its gradient is made in the same pass as its value, so that the
+    logits of one chunk are alive at a time and no product is done twice.
+
+    Args:
+        states: float (N, D), the generator's states.
+        output_kernel: float (V, D), used in the dtype of the states.
+        targets: int (N,).
+        log_generate: float32 (N,), log g.
+        log_copy: float32 (N,), log (1 - g) + log P_copy(target).
+        weights: float32 (N,), 0 where a target does not count.
+        terms: pair of floats, the weights of the two cross entropies. The
+            mixture's being 0, the gate and the pointer have no gradient.
+        learns: pair of bools, whether the states and the output matrix want
+            a gradient. What nobody wants is not computed.
+        kernel_gradient: None; PyTorch adds to a parameter's own.
+
+    Returns:
+        The sum, a float32 scalar; log P_gen(target), float32 (N,); and None.
+        The gradient is that of the sum alone.
+    """
+    if not terms[0]:
+        log_generate, log_copy = log_generate.detach(), log_copy.detach()
+    total, log_probs_N = _Mixture.apply(
+        (terms, learns),
+        states if learns[0] else states.detach(),
+        output_kernel if learns[1] else output_kernel.detach(),
+        targets,
+        log_generate,
+        log_copy,
+        weights,
+    )
+    return total, log_probs_N.detach(), kernel_gradient
+
+
+class _Mixture(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context,
+        options,
+        states,
+        output_kernel,
+        targets,
+        log_generate,
+        log_copy,
+        weights,
+    ):
+        terms, learns = options
+        kernel = ops.cast(output_kernel, states.dtype)
+        shape = output_kernel.shape if learns[1] else ()
+        d_kernel = torch.zeros(
+            shape, dtype=output_kernel.dtype, device=states.device
+        )
+        carry = d_kernel, torch.zeros((), device=states.device)
+        outputs = []
+        for chunk in _chunks(
+            [states, targets, log_generate, log_copy, weights]
+        ):
+            carry, output = equations.mixture_chunk(
+                _matmul, chunk, carry, kernel, terms, learns
+            )
+            outputs.append(output)
+        d_kernel, total = carry
+        log_probs_N, pull_N, d_states_ND, *d_log_parts = map(
+            torch.cat, zip(*outputs, strict=True)
+        )
+        if learns[1]:
+            pulled_ND = equations.target_pull(states, pull_N)
+            d_kernel = d_kernel.index_add(
+                0, targets, pulled_ND.to(d_kernel.dtype), alpha=-1
+            )
+        context.save_for_backward(d_states_ND, d_kernel, *d_log_parts)
+        context.mark_non_differentiable(log_probs_N)
+        return total, log_probs_N
+
+    @staticmethod
+    def backward(context, upstream, _):
+        d_states, d_kernel, d_generate, d_copy = (
+            upstream.to(d.dtype) * d if wanted else None
+            for d, wanted in zip(
+                context.saved_tensors, _wanted(context), strict=True
+            )
+        )
+        return None, d_states, d_kernel, None, d_generate, d_copy, None
+
+
+def _wanted(context):
+    """Whether states, kernel, log g and log copy want a gradient."""
+    return [context.needs_input_grad[i] for i in (1, 2, 4, 5)]
+
+
+def _matmul(a, b, transpose_a=False, transpose_b=False):
+    return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+
+
+def _chunks(arrays):
+    """Yields the arrays' rows, so many at a time."""
+    parts = [array.split(CHUNK_TOKENS) for array in arrays]
+    return zip(*parts, strict=True)
+
+
+def rows_where(mask, arrays):
+    """The rows of each array at which `mask`, bool (N,), holds."""
+    return [array[mask] for array in arrays]
+
+
+def compiled(function, model):
+    """`function` of arrays and numbers, without gradients.
+
+    Args:
+        function: of arrays, or of dicts of them, and of Python numbers.
+        model: the Keras model whose variables it reads.
+    """
+    del model  # They are read as they are.
+
+    @torch.no_grad()
+    def run(*arguments):
+        return function(*tree.map_structure(_as_tensor, arguments))
+
+    return run
+
+
+def _as_tensor(x):
+    return x if isinstance(x, int | float) else ops.convert_to_tensor(x)

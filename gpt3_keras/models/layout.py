@@ -1,0 +1,133 @@
+"""How rows and weights are spread over devices, for `keras.distribution`."""
+
+import re
+
+import keras
+import numpy as np
+
+ROWS = "batch"
+WEIGHTS = "model"
+
+# Each weight's axes on the mesh, by the end of its path. What one kernel
+# writes in parts, the next one reads in parts.
+_RULES = {
+    # The embedding, and so the head, over the vocabulary.
+    r"token_embedding/embeddings": (WEIGHTS, None),
+    r"token_embedding/reverse_embeddings": (None, WEIGHTS),
+    # Attention over its heads.
+    r"attention/(query|key|value)/kernel": (None, WEIGHTS),
+    r"attention/(query|value)/bias": (WEIGHTS,),
+    r"attention/output/kernel": (WEIGHTS, None),
+    # The recurrence over its hidden units, and the layer that reads it.
+    r"recurrent/(input/kernel|recurrent_kernel)": (None, WEIGHTS),
+    r"recurrent/(input/bias|recurrent_bias)": (WEIGHTS,),
+    r"recurrent_dense/kernel": (WEIGHTS, None),
+    # The pointer over its channels, its network over units, its positions
+    # over the sources.
+    r"pointer/(query|key)/kernel": (None, WEIGHTS),
+    r"pointer/query/bias": (WEIGHTS,),
+    r"pointer/gate_\d+/kernel": (None, WEIGHTS),
+    r"pointer/gate_\d+/bias": (WEIGHTS,),
+    r"pointer/gate_output/kernel": (WEIGHTS, None),
+    r"pointer/position_bias": (None, WEIGHTS),
+    # Whole on every device: vectors that all of them add or scale by.
+    r"position_embedding/embeddings": (None, None),
+    r"(norm|attention_norm|recurrent_norm)/(gamma|beta)": (None,),
+    r"(attention/output|recurrent_dense|pointer/gate_output)/bias": (None,),
+    r"pointer/predecessor_share": (None,),
+}
+
+
+class Replicas(keras.distribution.DataParallel):
+    """Every device has the whole model and some of a batch's rows.
+
+    Args:
+        devices: list of str, as `keras.distribution.list_devices` has them.
+    """
+
+    def __init__(self, devices):
+        super().__init__(devices=devices)
+
+    def get_data_layout(self, data_shape):
+        layout = super().get_data_layout(data_shape)
+        return _if_divisible(layout, data_shape)
+
+
+class Shards(keras.distribution.ModelParallel):
+    """Every device has some of the weights and some of a batch's rows.
+
+    The embedding and the head are split over the vocabulary, attention over
+    heads, the recurrence over hidden units; vectors that all devices add or
+    scale by are whole on each. A vocabulary that the devices do not divide,
+    as 50,257 is, is split over the channels instead.
+
+    Args:
+        shape: pair of ints, into how many parts rows and weights are split.
+        devices: list of str, as many as the product of `shape`.
+
+    Raises:
+        ValueError: while the model is made, of a weight that no rule is for
+            or whose size the devices do not divide.
+    """
+
+    def __init__(self, shape, devices):
+        mesh = keras.distribution.DeviceMesh(
+            tuple(shape), [ROWS, WEIGHTS], devices
+        )
+        super().__init__(
+            layout_map=keras.distribution.LayoutMap(mesh), batch_dim_name=ROWS
+        )
+
+    def get_data_layout(self, data_shape):
+        layout = super().get_data_layout(data_shape)
+        return _if_divisible(layout, data_shape)
+
+    def get_variable_layout(self, variable):
+        if getattr(variable, "_layout", None) is not None:
+            return variable._layout
+        axes = self.axes(variable.path, tuple(variable.shape))
+        return keras.distribution.TensorLayout(axes, self.device_mesh)
+
+    def axes(self, path, shape):
+        """The mesh axis, or None, of each axis of a variable."""
+        if len(shape) < 1 or "seed_generator" in path or not np.prod(shape):
+            return (None,) * len(shape)
+        axes = rule_of(path)
+        if axes is None:
+            # Of the optimizer and the metrics; moments lie as their weights.
+            return (None,) * len(shape)
+        num_parts = self.device_mesh.shape[1]
+        if _divides(num_parts, axes, shape):
+            return axes
+        if "embeddings" in path and _divides(num_parts, axes[::-1], shape):
+            return axes[::-1]
+        raise ValueError(
+            "runtime.mesh's second number must divide the axis that a weight "
+            f"is split over. Received: runtime.mesh={self.device_mesh.shape}, "
+            f"{path} of shape {shape}."
+        )
+
+
+def rule_of(path):
+    """The axes that the rules give a weight, or None: there is no rule."""
+    for pattern, axes in _RULES.items():
+        if re.search(rf"(^|/){pattern}$", path):
+            return axes
+    return None
+
+
+def _divides(num_parts, axes, shape):
+    return all(
+        axis is None or size % num_parts == 0
+        for axis, size in zip(axes, shape, strict=True)
+    )
+
+
+def _if_divisible(layout, data_shape):
+    """A layout of rows, or where they cannot be split, all on each device."""
+    mesh = layout.device_mesh
+    num_parts = mesh.shape[mesh.axis_names.index(ROWS)]
+    if data_shape[0] % num_parts == 0:
+        return layout
+    axes = (None,) * len(data_shape)
+    return keras.distribution.TensorLayout(axes, mesh)

@@ -1,0 +1,181 @@
+"""What every backend computes alike: run in one process for each of them.
+
+    KERAS_BACKEND=jax python -m tests.backend.agreement_run FOLDER NAME...
+
+writes FOLDER/jax.npz and the checkpoint FOLDER/jax, and goes on from the
+checkpoints of the other backends that are named.
+"""
+
+import os
+import pathlib
+import sys
+
+import keras
+import numpy as np
+from keras import ops
+
+from gpt3_keras.models.backbone import GPT3Backbone
+from gpt3_keras.models.causal_lm import GPT3CausalLM
+from gpt3_keras.training.checkpoints import CheckpointStore
+
+VOCABULARY = 61
+LENGTH = 12
+ROWS = 6
+NUM_STEPS = 20
+
+
+def batch():
+    """Rows of several lengths that repeat themselves; (x, y, weights)."""
+    rng = np.random.default_rng(0)
+    half = rng.integers(1, VOCABULARY, (ROWS, LENGTH // 2 + 1))
+    ids = np.concatenate([half, half], axis=1)[:, : LENGTH + 1]
+    lengths = np.array([12, 12, 9, 5, 1, 7])[:, None]
+    mask = np.arange(LENGTH) < lengths
+    x = {
+        "token_ids": np.where(mask, ids[:, :-1], 0).astype("int32"),
+        "padding_mask": mask,
+    }
+    return x, ids[:, 1:].astype("int32"), mask.astype("float32")
+
+
+def make_model(rnn="gru", dropout=0.2):
+    """A tiny model whose weights are the same on every backend."""
+    model = GPT3CausalLM(
+        GPT3Backbone(
+            vocabulary_size=VOCABULARY,
+            num_heads=2,
+            hidden_dim=16,
+            max_sequence_length=32,
+            rnn=rnn,
+            pointer_hidden_dims=(8, 8),
+            dropout=dropout,
+        )
+    )
+    rng = np.random.default_rng(1)
+    for weight in model.weights:
+        value = ops.convert_to_numpy(weight)
+        noise = 0.3 * rng.standard_normal(value.shape)
+        weight.assign((1.0 * (value == 1) + noise).astype("float32"))
+    return model
+
+
+def fit(model, num_steps, **compiled):
+    """The losses of some steps on the one batch."""
+    model.compile(seed=7, **compiled)
+    x, y, weights = batch()
+    history = model.fit(
+        x,
+        y,
+        sample_weight=weights,
+        batch_size=ROWS,
+        epochs=num_steps,
+        shuffle=False,
+        verbose=0,
+    )
+    return np.array(history.history["loss"])
+
+
+def values(model):
+    return {w.path: ops.convert_to_numpy(w) for w in model.weights}
+
+
+def gradients(rnn):
+    """The objective's gradient: what a step of plain descent takes away."""
+    model = make_model(rnn)
+    before = values(model)
+    losses = fit(model, 1, optimizer=keras.optimizers.SGD(1.0))
+    found = {f"{rnn}/loss": losses}
+    for path, value in values(model).items():
+        found[f"{rnn}/gradient/{path}"] = before[path] - value
+    return found
+
+
+def training():
+    """Losses and weights after some steps, in one part and in three."""
+    found = {}
+    for num_parts in (1, 3):
+        model = make_model()
+        optimizer = keras.optimizers.AdamW(1e-2, global_clipnorm=1.0)
+        found[f"{num_parts}/losses"] = fit(
+            model, NUM_STEPS, optimizer=optimizer, micro_batches=num_parts
+        )
+        for path, value in values(model).items():
+            found[f"{num_parts}/weights/{path}"] = value
+    return found
+
+
+def reading():
+    """What a model says of given rows, and what it writes."""
+    model = make_model()
+    x, y, weights = batch()
+    evaluated = model.evaluate(
+        x, y, sample_weight=weights, verbose=0, return_dict=True
+    )
+    prompts = [[1, 2, 3], [5, 6], [9, 8, 7, 6, 5]]
+    model.compile(sampler="greedy")
+    written = model.generate(prompts, max_new_tokens=8, stop_token_ids=None)
+    return {
+        "evaluated": np.array([evaluated[k] for k in sorted(evaluated)[:-1]]),
+        "log_probs": ops.convert_to_numpy(model(x)),
+        "score": model.score(prompts)["log_prob"],
+        "written": written["token_ids"],
+    }
+
+
+def _checkpointed():
+    model = make_model()
+    fit(model, 3, optimizer=keras.optimizers.AdamW(1e-2))
+    return model
+
+
+def save(folder, name):
+    """Trains a little, saves, and goes on for a step."""
+    model = _checkpointed()
+    store = CheckpointStore(pathlib.Path(folder) / name, keep=1)
+    store.save(3, model, model.optimizer, {"step": 3})
+    return {"next_loss": _next_loss(model)}
+
+
+def resume(folder, name):
+    """The next step's loss from another backend's checkpoint."""
+    model = make_model("gru")
+    model.compile(seed=7, optimizer=keras.optimizers.AdamW(1e-2))
+    model.optimizer.build(model.trainable_variables)
+    store = CheckpointStore(pathlib.Path(folder) / name, keep=1)
+    store.restore(3, model, model.optimizer)
+    return {f"resumed/{name}": _next_loss(model)}
+
+
+def _next_loss(model):
+    """Of two more steps: the second one's needs the first one's update."""
+    x, y, weights = batch()
+    history = model.fit(
+        x,
+        y,
+        sample_weight=weights,
+        batch_size=ROWS,
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+    )
+    return np.array(history.history["loss"])
+
+
+def run(folder, others):
+    """All of it; writes the figures and returns them."""
+    name = os.environ.get("KERAS_BACKEND", "tensorflow")
+    found = {
+        **gradients("gru"),
+        **gradients("lstm"),
+        **training(),
+        **reading(),
+        **save(folder, name),
+    }
+    for other in others:
+        found.update(resume(folder, other))
+    np.savez(pathlib.Path(folder) / f"{name}.npz", **found)
+    return found
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2:])
