@@ -47,6 +47,11 @@ def demo(arguments):
 
 def train(arguments):
     """Trains a model as a config says; goes on where it was interrupted."""
+    if "://" in arguments.workdir:
+        raise ValueError(
+            "--workdir must be a folder of the file system, such as of a "
+            f"mounted bucket. Received: --workdir={arguments.workdir}."
+        )
     folder = pathlib.Path(arguments.workdir)
     config = _run_config(arguments, folder)
     with strategies.waiting_for_workers(config.runtime):

@@ -162,6 +162,16 @@ def test_train_on_a_finished_run_has_nothing_to_do(trained, config, capsys):
     assert snapshot(folder / "checkpoints") == before
 
 
+def test_a_workdir_is_of_the_file_system(config, capsys):
+    folder = "gs://bucket/run"
+    assert run("train", "--config", config, "--workdir", folder) == 2
+    assert capsys.readouterr().err == (
+        "gpt3-keras train: error: --workdir must be a folder of the file "
+        "system, such as of a mounted bucket. Received: "
+        "--workdir=gs://bucket/run.\n"
+    )
+
+
 def test_evaluate(trained, text, tmp_path, capsys):
     folder, _ = trained
     path = tmp_path / "figures.json"

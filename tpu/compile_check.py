@@ -196,7 +196,7 @@ class Step:
         import keras
         import numpy as np
 
-        from gpt3_keras.models import layout
+        from gpt3_keras.training import layout
 
         shape = tuple(self.config.runtime.mesh) or (len(self.devices), 1)
         if math.prod(shape) != len(self.devices):
@@ -269,7 +269,7 @@ class Step:
         import jax
 
         from gpt3_keras import backend
-        from gpt3_keras.models import layout
+        from gpt3_keras.training import layout
 
         self.model.micro_batches = micro_batches
         report = Report(rows, micro_batches)

@@ -76,7 +76,7 @@ check_run() {
       "TensorFlow's image for slices, tpu-vm-tf-*-pod*, with tensorflow"
   fi
   option[version]=${option[version]:-$IMAGE}
-  require workdir 'gs://[^/]+/.+' "a folder of a bucket, gs://BUCKET/FOLDER"
+  require workdir '/.+' "an absolute path that every host sees, as of a mounted bucket"
   [[ -f ${option[config]} ]] ||
     fail "--config must be a file. Received: --config=${option[config]}."
   [[ -f $source && $source == *.whl || -e $source/.git ]] ||

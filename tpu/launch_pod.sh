@@ -5,7 +5,7 @@ set -euo pipefail
 usage() {
   cat <<'HELP'
 usage: launch_pod.sh --name NAME --zone ZONE --config FILE
-                     --workdir gs://BUCKET/RUN [option ...]
+                     --workdir /FOLDER [option ...]
 
 As launch_tpu_vm.sh, with its options, for a v5e slice of several hosts: the
 package is installed on all of them, and all train one model. With JAX every
@@ -22,7 +22,7 @@ All others: launch_tpu_vm.sh --help.
 
 example:
   tpu/launch_pod.sh --name pod --zone us-west4-a --type v5litepod-256 \
-      --config configs/tpu_v5e_256.yaml --workdir gs://my-bucket/runs/pod \
+      --config configs/tpu_v5e_256.yaml --workdir /mnt/my-bucket/runs/pod \
       --set data.train=gs://my-bucket/shards
 HELP
 }

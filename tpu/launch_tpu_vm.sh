@@ -5,7 +5,7 @@ set -euo pipefail
 usage() {
   cat <<'HELP'
 usage: launch_tpu_vm.sh --name NAME --zone ZONE --config FILE
-                        --workdir gs://BUCKET/RUN [option ...]
+                        --workdir /FOLDER [option ...]
 
 Makes a TPU VM, installs gpt3_keras on it and trains there, lost connections
 aside. The same command again goes on from the last checkpoint, on the same VM
@@ -20,7 +20,7 @@ or, where that one was preempted, on a new one.
   --queued            as a queued resource: waits until there is a TPU
 
   --config FILE       YAML file of the run; it is copied to the VM
-  --workdir FOLDER    gs:// folder of checkpoints and history
+  --workdir FOLDER    of checkpoints and history, which every host sees
   --set KEY=VALUE     change one key of the config; may be repeated. Data, too,
                       must be where the VM sees it: data.train=gs://...
   --backend NAME      jax (default) or tensorflow
@@ -34,7 +34,7 @@ or, where that one was preempted, on a new one.
 
 example:
   tpu/launch_tpu_vm.sh --name mine --zone us-west4-a --spot --restart \
-      --config configs/tpu_v5e_8.yaml --workdir gs://my-bucket/runs/mine \
+      --config configs/tpu_v5e_8.yaml --workdir /mnt/my-bucket/runs/mine \
       --set data.train=gs://my-bucket/shards
 HELP
 }

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from jax.experimental import multihost_utils
 
-from gpt3_keras.models import layout
+from gpt3_keras.training import layout
 from gpt3_keras.training import strategies
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from gpt3_keras import backend
 from gpt3_keras.config_training import RuntimeConfig
-from gpt3_keras.models import layout
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
+from gpt3_keras.training import layout
 from gpt3_keras.training import strategies
 
 VOCABULARY = 64

@@ -60,7 +60,7 @@ def test_step_by_step_it_is_the_same():
         outputs, cache = layer.decode(states[:, here], cache, t)
         for name in expected:
             np.testing.assert_allclose(
-                outputs[name], expected[name][:, here], rtol=1e-6
+                outputs[name], expected[name][:, here], rtol=1e-5, atol=1e-7
             )
 
 

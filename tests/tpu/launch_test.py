@@ -19,7 +19,7 @@ SCRIPTS = sorted((rooms.ROOT / "tpu").glob("*.sh"))
 LAUNCHERS = ("launch_tpu_vm.sh", "launch_pod.sh")
 RUN = (
     *("--name", "mine", "--zone", "us-west4-a"),
-    *("--config", "configs/base.yaml", "--workdir", "gs://bucket/runs/base"),
+    *("--config", "configs/base.yaml", "--workdir", "/mnt/bucket/runs/base"),
 )
 
 GCLOUD = r"""#!/usr/bin/env bash
@@ -170,7 +170,7 @@ def test_jax_trains_on_all_hosts(script, dry_run):
     command, words = started(dry_run(script))
     assert words[2:] == [
         *("start", "KERAS_BACKEND=jax", "gpt3-keras", "train"),
-        *("--config", "base.yaml", "--workdir", "gs://bucket/runs/base"),
+        *("--config", "base.yaml", "--workdir", "/mnt/bucket/runs/base"),
         *("--set", "runtime.strategy=tpu"),
     ]
     workers = "all" if script == "launch_pod.sh" else "0"
@@ -298,7 +298,8 @@ def test_a_wheel_is_taken_as_it_is(tmp_path, dry_run):
         (
             "launch_tpu_vm.sh",
             ["--workdir=runs/base"],
-            "--workdir must be a folder of a bucket, gs://BUCKET/FOLDER. "
+            "--workdir must be an absolute path that every host sees, as of a "
+            "mounted bucket. "
             "Received: --workdir=runs/base.",
         ),
         (
@@ -420,7 +421,7 @@ def test_training_outlives_the_connection_and_is_not_started_twice(cloud):
     tpu.wait_until(lambda: tpu.lines("trained"))
     assert tpu.lines("trained") == [
         *("jax", "train", "--config", "base.yaml"),
-        *("--workdir", "gs://bucket/runs/base"),
+        *("--workdir", "/mnt/bucket/runs/base"),
         *("--set", "runtime.strategy=tpu"),
         *("--set", "data.train=gs://bucket/my texts"),
     ]

@@ -4,6 +4,7 @@ import re
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 ROWS = "batch"
 WEIGHTS = "model"
@@ -38,7 +39,50 @@ _RULES = {
 }
 
 
-class Replicas(keras.distribution.DataParallel):
+class _SplitRows:
+    """How a batch's rows get to the devices of all processes."""
+
+    def get_data_layout(self, data_shape):
+        """Rows split, or where the devices do not divide them, all on each.
+
+        Of several processes each gives its own rows, see
+        `distribute_dataset`: there they are always divided.
+        """
+        layout = super().get_data_layout(data_shape)
+        num_parts = self._num_parts()
+        if self._is_multi_process or data_shape[0] % num_parts == 0:
+            return layout
+        axes = (None,) * len(data_shape)
+        return keras.distribution.TensorLayout(axes, self.device_mesh)
+
+    def distribute_dataset(self, dataset):
+        """This process's rows of each batch.
+
+        The global batch stays: it is cut into as many stretches as there are
+        processes, filled up with rows of zeros, whose weight is 0.
+        """
+        if not self._is_multi_process:
+            return dataset
+        num_processes, process = self._num_processes, self._process_id
+        unit = int(np.lcm(self._num_parts(), num_processes))
+
+        def own_rows(x):
+            num_rows = tf.shape(x)[0]
+            missing = -num_rows % unit
+            x = tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1))
+            size = (num_rows + missing) // num_processes
+            return x[process * size : (process + 1) * size]
+
+        return dataset.map(
+            lambda *batch: keras.tree.map_structure(own_rows, batch)
+        )
+
+    def _num_parts(self):
+        mesh = self.device_mesh
+        return mesh.shape[mesh.axis_names.index(self.batch_dim_name)]
+
+
+class Replicas(_SplitRows, keras.distribution.DataParallel):
     """Every device has the whole model and some of a batch's rows.
 
     Args:
@@ -48,12 +92,8 @@ class Replicas(keras.distribution.DataParallel):
     def __init__(self, devices):
         super().__init__(devices=devices)
 
-    def get_data_layout(self, data_shape):
-        layout = super().get_data_layout(data_shape)
-        return _if_divisible(layout, data_shape)
 
-
-class Shards(keras.distribution.ModelParallel):
+class Shards(_SplitRows, keras.distribution.ModelParallel):
     """Every device has some of the weights and some of a batch's rows.
 
     The embedding and the head are split over the vocabulary, attention over
@@ -77,10 +117,6 @@ class Shards(keras.distribution.ModelParallel):
         super().__init__(
             layout_map=keras.distribution.LayoutMap(mesh), batch_dim_name=ROWS
         )
-
-    def get_data_layout(self, data_shape):
-        layout = super().get_data_layout(data_shape)
-        return _if_divisible(layout, data_shape)
 
     def get_variable_layout(self, variable):
         if getattr(variable, "_layout", None) is not None:
@@ -121,13 +157,3 @@ def _divides(num_parts, axes, shape):
         axis is None or size % num_parts == 0
         for axis, size in zip(axes, shape, strict=True)
     )
-
-
-def _if_divisible(layout, data_shape):
-    """A layout of rows, or where they cannot be split, all on each device."""
-    mesh = layout.device_mesh
-    num_parts = mesh.shape[mesh.axis_names.index(ROWS)]
-    if data_shape[0] % num_parts == 0:
-        return layout
-    axes = (None,) * len(data_shape)
-    return keras.distribution.TensorLayout(axes, mesh)
