@@ -395,7 +395,7 @@ def test_a_phase_may_weigh_the_losses_its_own_way():
         (
             "runtime: {strategy: many}",
             "strategy must be one of off, mirrored, "
-            "multi_worker_mirrored, tpu. Received: "
+            "multi_worker_mirrored, tpu, model_parallel. Received: "
             "runtime.strategy='many'.",
         ),
         (
