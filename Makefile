@@ -74,7 +74,7 @@ install: .venv/installed
 	@$(or $(PYTHON),false) -c $(IS_SUPPORTED) 2>/dev/null || { \
 		echo "Python 3.11, 3.12 or 3.13 is needed. Received: PYTHON=$(or \
 		$(PYTHON),none found)." >&2; exit 1; }
-	@echo "Installing into .venv: 3.4 GB, a few minutes the first time." >&2
+	@echo "Installing into .venv: 4.2 GB, a few minutes the first time." >&2
 	@# Some systems ship Python without ensurepip; their pip then serves .venv.
 	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || { \
 		$(PYTHON) -m venv --clear --without-pip .venv && \

@@ -77,11 +77,12 @@ def mixture_chunk(matmul, chunk, carry, output_kernel, terms, learns):
             scaled_C1 * expected_CD - pull_C[:, None] * target_CD, dtype
         )
     if learns[1]:
-        gain = _gain(scaled_C1, states_CD)
+        is_half = keras.backend.standardize_dtype(dtype) == "float16"
+        gain = _gain(scaled_C1, states_CD) if is_half else 1.0
         scaled_CD = ops.cast(gain * scaled_C1, dtype) * states_CD
         product_VD = matmul(exps_CV, scaled_CD, transpose_a=True)
         product_VD = ops.cast(product_VD, d_kernel_VD.dtype)
-        if gain is not _NO_GAIN:
+        if is_half:
             product_VD = product_VD / gain
         d_kernel_VD = d_kernel_VD + product_VD
     outputs = (log_probs_C, pull_C, d_states_CD, d_generate_C, d_copy_C)
@@ -101,7 +102,30 @@ def target_pull(states, pull_N):
     return ops.cast(states, "float32") * pull_N[:, None]
 
 
-_NO_GAIN = 1.0
+def only_wanted_gradients(
+    states, output_kernel, log_parts, terms, learns, adds_elsewhere
+):
+    """The arrays of a `mixture_loss`, no gradient flowing that nobody wants.
+
+    Args:
+        states: float (N, D).
+        output_kernel: float (V, D), or its variable.
+        log_parts: log g and log (1 - g) P_copy(target), float32 (N,).
+        terms: pair of floats, the weights of the two cross entropies.
+        learns: pair of bools, whether states and output matrix learn.
+        adds_elsewhere: bool, the output matrix' gradient does not flow.
+
+    Returns:
+        The first three of them, as tensors.
+    """
+    output_kernel = ops.convert_to_tensor(output_kernel)
+    if not learns[0]:
+        states = ops.stop_gradient(states)
+    if adds_elsewhere or not learns[1]:
+        output_kernel = ops.stop_gradient(output_kernel)
+    if not terms[0]:
+        log_parts = tuple(ops.stop_gradient(part) for part in log_parts)
+    return states, output_kernel, log_parts
 
 
 def _gain(scaled_C1, states_CD):
@@ -110,8 +134,6 @@ def _gain(scaled_C1, states_CD):
     Weights over a softmax's sum are small for float16, and a chunk's sum of
     them may be large: as large a factor as the sum's bound lets it have.
     """
-    if keras.backend.standardize_dtype(states_CD.dtype) != "float16":
-        return _NO_GAIN
     largest_C = ops.cast(ops.max(ops.abs(states_CD), axis=-1), "float32")
     bound = ops.sum(ops.abs(scaled_C1[:, 0]) * largest_C)
     log2 = ops.log2(2.0**14 / ops.maximum(bound, 2.0**-16))

@@ -50,12 +50,14 @@ def fold_in(key, number):
     """A key made of a key and a number; shapes broadcast.
 
     Args:
-        key: int32, or an int in [0, 2³²).
+        key: int32, or an int in [0, 2³²); or None, for no randomness.
         number: int, or an int tensor; what is beyond 32 bits is cut off.
 
     Returns:
-        int32.
+        int32; None for None.
     """
+    if key is None:
+        return None
     number = _word(number) * _word(_ODD) + _word(1)
     return mix(ops.bitwise_xor(mix(key), number))
 

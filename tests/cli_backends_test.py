@@ -3,16 +3,13 @@
 Minutes of compiling: with GPT3_KERAS_SWEEP=1 alone.
 """
 
-import importlib.util
 import itertools
 import json
-import os
 import subprocess
-import sys
 
 import pytest
 
-from tests import rooms
+from tests.backend import processes
 
 CONFIG = """
 model: {hidden_dim: 16, num_heads: 2, max_sequence_length: 48, num_layers: 1}
@@ -36,19 +33,7 @@ training:
 generation: {max_new_tokens: 4, temperature: 0.0}
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not os.environ.get("GPT3_KERAS_SWEEP"), reason="GPT3_KERAS_SWEEP=1"
-    ),
-]
-
-
-@pytest.fixture(params=["jax"])
-def backend(request):
-    if importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
-    return request.param
+pytestmark = [pytest.mark.slow, processes.NEEDS_JAX, processes.IN_A_SWEEP]
 
 
 @pytest.fixture(autouse=True)
@@ -59,19 +44,19 @@ def _cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
-def run(backend, *arguments, script=None):
+def run(*arguments, script=None):
     """One command; its exit code, and what it printed."""
     script = script or (
         "import sys; from gpt3_keras.cli import main; sys.exit(main())"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        cwd=rooms.ROOT,
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
+    process = processes.start(
+        *("jax", "-c", script, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
-    return result.returncode, result.stdout + result.stderr
+    printed, _ = process.communicate()
+    return process.returncode, printed
 
 
 # A process that is gone in the middle of the second phase.
@@ -89,7 +74,7 @@ sys.exit(main())
 """
 
 
-def test_the_commands(backend, tmp_path):
+def test_the_commands(tmp_path):
     lines = [
         f"The keeper lit the lamp number {i}, and the lamp lit the sea."
         for i in range(60)
@@ -106,7 +91,6 @@ def test_the_commands(backend, tmp_path):
         (broken, None, 0),
     ):
         code, printed = run(
-            backend,
             *("train", "--config", config, "--workdir", folder),
             script=script,
         )
@@ -123,7 +107,6 @@ def test_the_commands(backend, tmp_path):
     assert histories[0] == histories[1]
 
     code, printed = run(
-        backend,
         *("evaluate", "--workdir", whole, "--task", "perplexity"),
         *("--data", tmp_path / "texts.txt", "--json", tmp_path / "out.json"),
     )
@@ -132,19 +115,18 @@ def test_the_commands(backend, tmp_path):
     assert 1 < figures["perplexity"] < 280
 
     code, printed = run(
-        backend,
         *("generate", "--workdir", whole, "--prompt", "The keeper"),
         *("--max-new-tokens", "4", "--temperature", "0"),
     )
     assert code == 0, printed
     assert "The keeper" in printed
     code, printed = run(
-        backend, "export", "--workdir", whole, "--output", tmp_path / "1"
+        "export", "--workdir", whole, "--output", tmp_path / "1"
     )
     assert code == 0, printed
     assert (tmp_path / "1" / "saved_model.pb").exists()
     code, printed = run(
-        backend, "export", "--workdir", whole, "--output", tmp_path / "1"
+        "export", "--workdir", whole, "--output", tmp_path / "1"
     )
     assert code == 2
     assert "already holds an export" in printed

@@ -14,11 +14,9 @@ does not, 2 for bad input.
 import argparse
 import dataclasses
 import json
-import math
 import os
 import re
 import sys
-import time
 
 # Before JAX is imported: libtpu shall not look for devices.
 _ENVIRONMENT = {
@@ -35,54 +33,20 @@ _ENVIRONMENT = {
 # of Google Cloud's TPU documentation, read 2026-11.
 _PEAK_FLOPS = {"v5e": 197e12, "v5p": 459e12, "v6e": 918e12, "tpu7x": 2307e12}
 _UTILISATIONS = (0.2, 0.4)
-_COLLECTIVES = (
-    "all-reduce",
-    "all-gather",
-    "reduce-scatter",
-    "collective-permute",
-    "all-to-all",
-)
-_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "pred": 1}
-
-
-@dataclasses.dataclass
-class Report:
-    """What the compiler says of one step.
-
-    Args:
-        rows: rows of a step, over all chips.
-        micro_batches: parts that a chip's rows are cut into.
-        error: the compiler's refusal in one line, or None.
-        peak_bytes: of HBM, on one chip; None where it was refused.
-        parameter_bytes, optimizer_bytes: of these, what is kept between
-            steps.
-        flops: of one chip's step, as the compiler counts them; loops once.
-        collectives: dict from a kind to (number, bytes) in the program.
-        compile_secs: how long the compiler took.
-    """
-
-    rows: int
-    micro_batches: int
-    error: str | None = None
-    peak_bytes: int | None = None
-    parameter_bytes: int | None = None
-    optimizer_bytes: int | None = None
-    flops: float | None = None
-    collectives: dict = dataclasses.field(default_factory=dict)
-    compile_secs: float = 0.0
-
-    @property
-    def activation_bytes(self):
-        """What the step needs beside what is kept."""
-        return self.peak_bytes - self.parameter_bytes - self.optimizer_bytes
 
 
 def main(argv=None):
     """Runs the check; returns the exit code."""
     arguments = _parser().parse_args(argv)
     os.environ.update(_ENVIRONMENT)
+    from compiled_step import Step
+
+    from gpt3_keras.config import load_config
+
     try:
-        step = Step(arguments.config, arguments.topology, arguments.set)
+        config = load_config(arguments.config, arguments.set)
+        topology = arguments.topology or _own_topology(arguments.config)
+        step = Step(config, topology)
     except (ValueError, OSError) as error:
         line = str(error).strip().splitlines()[0]
         print(f"compile_check: error: {line}", file=sys.stderr)
@@ -131,192 +95,6 @@ def _parser():
     return parser
 
 
-class Step:
-    """The training step of a config on a topology.
-
-    Args:
-        config: path of the config.
-        topology: str, such as `"v5e:2x4"`, or None for the config's own.
-        changes: list of `section.key=value`.
-
-    Raises:
-        ValueError: the config or the topology cannot be used.
-    """
-
-    def __init__(self, config, topology, changes):
-        from jax.experimental import topologies
-
-        from gpt3_keras.config import load_config
-
-        self.config = load_config(config, changes)
-        self.topology = topology or _own_topology(config)
-        try:
-            devices = topologies.get_topology_desc(
-                platform="tpu", topology_name=self.topology
-            ).devices
-        except Exception as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ValueError(
-                "--topology must be one that libtpu knows, such as v5e:2x4. "
-                f"Received: --topology={self.topology} ({reason})."
-            ) from None
-        self.devices = devices
-        self.chip = self.topology.partition(":")[0]
-        self.rows = self.config.data.batch_size
-        self._build()
-
-    def _build(self):
-        """Makes the model and its optimizer, as training does."""
-        import keras
-
-        from gpt3_keras.models.tokenizer import GPT3Tokenizer
-        from gpt3_keras.training import datasets
-        from gpt3_keras.training import experiment
-        from gpt3_keras.training import phases
-        from gpt3_keras.training.state import RunState
-
-        precision = self.config.training.precision
-        if precision == "auto":
-            precision = "mixed_bfloat16"
-        self.config = self.config.replace(training={"precision": precision})
-        keras.utils.set_random_seed(0)
-        model = experiment.build_model(self.config, GPT3Tokenizer())
-        self.model = experiment.on_token_ids(model)
-        data = datasets.PhaseData(
-            None, None, self.rows, self.config.data.sequence_length, 1000
-        )
-        # The last phase, in which everything learns.
-        last = len(self.config.training.phases) - 1
-        phases.prepare(self.model, self.config, RunState(phase=last), data)
-        self.mesh, self.layout = self._mesh()
-
-    def _mesh(self):
-        """The mesh of devices, and a function from a variable to its axes."""
-        import jax
-        import keras
-        import numpy as np
-
-        from gpt3_keras.training import layout
-
-        shape = tuple(self.config.runtime.mesh) or (len(self.devices), 1)
-        if math.prod(shape) != len(self.devices):
-            raise ValueError(
-                "runtime.mesh must have as many devices as the topology. "
-                f"Received: runtime.mesh={list(shape)}, {self.topology}."
-            )
-        names = [f"tpu:{i}" for i in range(len(self.devices))]
-        if shape[1] == 1:
-            distribution = layout.Replicas(names)
-            axes = layout.ROWS
-            mesh = jax.sharding.Mesh(np.array(self.devices), (axes,))
-        else:
-            distribution = layout.Shards(shape, names)
-            mesh = jax.sharding.Mesh(
-                np.array(self.devices).reshape(shape),
-                (layout.ROWS, layout.WEIGHTS),
-            )
-        # The step asks for it, to cut rows so that each chip keeps its own.
-        keras.distribution.set_distribution(distribution)
-        return mesh, distribution
-
-    def _sharding(self, variable, like=None):
-        import jax
-
-        path = (variable if like is None else like).path
-        shape = tuple(variable.shape)
-        axes = (None,) * len(shape)
-        if hasattr(self.layout, "axes"):
-            axes = self.layout.axes(path, shape)
-        return jax.sharding.NamedSharding(
-            self.mesh, jax.sharding.PartitionSpec(*axes)
-        )
-
-    def _state(self):
-        """Shapes of the trainer's state, and where each lies."""
-        import jax
-
-        model = self.model
-
-        def spec(variable, like=None):
-            value = variable.value
-            return jax.ShapeDtypeStruct(
-                value.shape,
-                value.dtype,
-                sharding=self._sharding(variable, like),
-            )
-
-        named = {v.path.replace("/", "_"): v for v in model.trainable_variables}
-
-        def of_optimizer(variable):
-            name = variable.path.rpartition("/")[2]
-            like = next(
-                (named[key] for key in named if name.startswith(f"{key}_")),
-                None,
-            )
-            if like is None or tuple(like.shape) != tuple(variable.shape):
-                return spec(variable)
-            return spec(variable, like)
-
-        return (
-            [spec(v) for v in model.trainable_variables],
-            [spec(v) for v in model.non_trainable_variables],
-            [of_optimizer(v) for v in model.optimizer.variables],
-            [spec(v) for v in model.metrics_variables],
-        )
-
-    def compile(self, rows, micro_batches):
-        """The `Report` of a step of so many rows, in so many parts."""
-        import jax
-
-        from gpt3_keras import backend
-        from gpt3_keras.training import layout
-
-        self.model.micro_batches = micro_batches
-        report = Report(rows, micro_batches)
-        sharding = jax.sharding.NamedSharding(
-            self.mesh, jax.sharding.PartitionSpec(layout.ROWS)
-        )
-        shape = (rows, self.config.data.sequence_length)
-        x, y, weights = (
-            jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
-            for dtype in ("int32", "int32", "float32")
-        )
-        mask = jax.ShapeDtypeStruct(shape, "bool", sharding=sharding)
-        state = self._state()
-        step = jax.jit(
-            lambda *arguments: backend.train_step(self.model, *arguments),
-            donate_argnums=0,
-            out_shardings=(
-                None,
-                tuple([spec.sharding for spec in group] for group in state),
-            ),
-        )
-        start_secs = time.perf_counter()
-        data = {"token_ids": x, "padding_mask": mask}, y, weights
-        try:
-            compiled = step.lower(list(state), data).compile()
-        except jax.errors.JaxRuntimeError as error:
-            report.error = _reason(error)
-            report.compile_secs = time.perf_counter() - start_secs
-            return report
-        report.compile_secs = time.perf_counter() - start_secs
-        memory = compiled.memory_analysis()
-        report.peak_bytes = memory.peak_memory_in_bytes
-        report.parameter_bytes = _bytes_of(state[0])
-        report.optimizer_bytes = _bytes_of(state[2])
-        report.flops = compiled.cost_analysis().get("flops")
-        report.collectives = collectives(compiled.as_text())
-        return report
-
-    def model_flops(self, rows):
-        """FLOPs that a step of the model needs, however it is computed."""
-        from gpt3_keras.training import flops
-
-        return flops.train_step_flops(
-            self.model.backbone, rows, self.config.data.sequence_length
-        )
-
-
 def _own_topology(path):
     """The topology that a config's opening comment names."""
     with open(path, encoding="utf-8") as file:
@@ -332,70 +110,26 @@ def _own_topology(path):
 
 
 def _reports(step, searches):
-    """The config's own step first; then, if asked, larger parts of it."""
-    own = step.config.training.micro_batches
-    reports = [step.compile(step.rows, own)]
-    rows_per_chip = step.rows // len(step.devices)
-    if searches:
-        parts = own if reports[0].error is None else 2 * own
-        while reports[0].error is None and parts > 1:
-            parts //= 2
-            reports.append(step.compile(step.rows, parts))
-            if reports[-1].error is not None:
-                break
-        while reports[0].error is not None and parts <= rows_per_chip:
-            reports.append(step.compile(step.rows, parts))
-            if reports[-1].error is None:
-                break
-            parts *= 2
-    return reports
+    """The config's own step first; then, if asked, larger parts of it.
 
-
-def _bytes_of(specs):
-    """Bytes on one chip."""
-    return sum(
-        math.prod(s.sharding.shard_shape(s.shape)) * s.dtype.itemsize
-        for s in specs
-    )
-
-
-def _reason(error):
-    """A compiler's refusal in one line."""
-    text = " ".join(str(error).split())
-    found = re.search(
-        r"RESOURCE_EXHAUSTED.*?Used ([\d.]+\w?) of ([\d.]+\w?) hbm", text
-    )
-    if found:
-        return f"wants {found[1]} of {found[2]} HBM"
-    return text[:300]
-
-
-def collectives(hlo):
-    """From each kind of collective to how many a program has, and bytes.
-
-    Bytes are those of the results, once for each place in the program: what
-    stands in a loop moves that much in every round.
+    Or smaller ones, until one fits, where its own does not.
     """
-    found = {}
-    for line in hlo.splitlines():
-        match = re.search(
-            r"= (.*?) (" + "|".join(_COLLECTIVES) + r")(-start)?\(", line
-        )
-        if not match:
-            continue
-        num_bytes = 0
-        for dtype, sizes in re.findall(r"(\w+)\[([\d,]*)\]", match[1]):
-            shape = [int(size) for size in sizes.split(",") if size]
-            num_bytes += _BYTES.get(dtype, 4) * math.prod(shape)
-        number, total = found.get(match[2], (0, 0))
-        found[match[2]] = number + 1, total + num_bytes
-    return found
+    parts = step.config.training.micro_batches
+    reports = [step.compile(parts)]
+    fits = reports[0].error is None
+    rows_per_chip = step.rows // len(step.devices)
+    while searches and (reports[-1].error is None) == fits:
+        parts = parts // 2 if fits else 2 * parts
+        if not 1 <= parts <= rows_per_chip:
+            break
+        reports.append(step.compile(parts))
+    return reports
 
 
 def _text(step, reports):
     """What is printed."""
     config, model = step.config, step.model
-    length = config.data.sequence_length
+    length = step.length
     lines = [
         f"{step.topology}, {len(step.devices)} chips, mesh "
         f"{dict(step.mesh.shape)}: {model.count_params():,} parameters, "
@@ -440,11 +174,11 @@ def _details(step, report):
         lines.append(
             f"  {kind}: {number} in the program, {num_bytes / 2**20:.1f} MiB"
         )
-    flops = step.model_flops(report.rows)
+    flops = step.model_flops()
     lines.append(f"  model FLOPs of a step {flops:.3g}")
-    peak = _PEAK_FLOPS.get(step.chip)
+    peak = _PEAK_FLOPS.get(step.topology.partition(":")[0])
     if peak:
-        tokens = report.rows * step.config.data.sequence_length
+        tokens = report.rows * step.length
         for share in _UTILISATIONS:
             secs = flops / (share * peak * len(step.devices))
             lines.append(

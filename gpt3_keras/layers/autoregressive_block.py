@@ -88,8 +88,7 @@ class AutoregressiveBlock(keras.layers.Layer):
         return states, {"keys": keys, "values": values, **rnn_memory}
 
     def _dropout(self, branch, keys, number):
-        if keys is not None:
-            keys = functional_random.fold_in(keys, number)
+        keys = functional_random.fold_in(keys, number)
         return functional_random.dropout(branch, self.dropout, keys)
 
     def decode(self, states, cache, index, memory=None):

@@ -3,7 +3,7 @@
 import keras
 
 from gpt3_keras import functional
-from gpt3_keras import functional_random
+from gpt3_keras.functional_random import fold_in
 from gpt3_keras.layers.autoregressive_block import AutoregressiveBlock
 
 
@@ -67,7 +67,7 @@ class Encoder(keras.layers.Layer):
         mask = functional.causal_mask(padding_mask)
         for i, block in enumerate(self.blocks):
             # A call of the layer's own, which `keras.RematScope` knows.
-            states = block(states, mask, None, _fold(dropout_keys, i))
+            states = block(states, mask, None, fold_in(dropout_keys, i))
         return self.norm(states)
 
     def prefill(self, states, padding_mask, dropout_keys=None):
@@ -76,7 +76,7 @@ class Encoder(keras.layers.Layer):
         caches = {}
         for i, block in enumerate(self.blocks):
             states, caches[block.name] = block.prefill(
-                states, mask, dropout_keys=_fold(dropout_keys, i)
+                states, mask, dropout_keys=fold_in(dropout_keys, i)
             )
         return self.norm(states), caches
 
@@ -101,7 +101,3 @@ class Encoder(keras.layers.Layer):
             "rnn": self.rnn,
             "dropout": self.dropout,
         }
-
-
-def _fold(keys, number):
-    return None if keys is None else functional_random.fold_in(keys, number)

@@ -4,6 +4,7 @@ import keras
 import keras_hub
 
 from gpt3_keras import functional_random
+from gpt3_keras.functional_random import fold_in
 from gpt3_keras.layers.encoder import Encoder
 from gpt3_keras.layers.generator import Generator
 from gpt3_keras.layers.pointer import Pointer
@@ -171,7 +172,7 @@ class GPT3Backbone(keras_hub.models.Backbone):
         if training and self.dropout:
             if dropout_key is None:
                 seed = self.seed_generator.next()
-                dropout_key = functional_random.fold_in(seed[0], seed[1])
+                dropout_key = fold_in(seed[0], seed[1])
             keys = functional_random.row_keys(
                 token_ids, padding_mask, dropout_key
             )
@@ -179,18 +180,14 @@ class GPT3Backbone(keras_hub.models.Backbone):
 
     def _read(self, token_ids, padding_mask, keys):
         """The outputs on whole rows; `keys` of the rows, or None."""
-
-        def keys_of(number):
-            if keys is None:
-                return None
-            return functional_random.fold_in(keys, number)
-
         x = functional_random.dropout(
-            self.embed(token_ids), self.dropout, keys_of(0)
+            self.embed(token_ids), self.dropout, fold_in(keys, 0)
         )
-        h = self.encoder(x, padding_mask, dropout_keys=keys_of(1))
+        h = self.encoder(x, padding_mask, dropout_keys=fold_in(keys, 1))
         pointer = self.pointer(h, padding_mask)
-        states = self.generator(x, h, padding_mask, dropout_keys=keys_of(2))
+        states = self.generator(
+            x, h, padding_mask, dropout_keys=fold_in(keys, 2)
+        )
         return _outputs(h, pointer, states)
 
     def _check_length(self, token_ids):

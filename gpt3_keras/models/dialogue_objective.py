@@ -7,6 +7,7 @@ from gpt3_keras import functional_dialogue
 from gpt3_keras import functional_random
 from gpt3_keras import losses
 from gpt3_keras import losses_dialogue
+from gpt3_keras.functional_random import fold_in
 from gpt3_keras.metrics import CorpusMean
 from gpt3_keras.metrics import TokensPerSecond
 from gpt3_keras.models import objective
@@ -47,23 +48,19 @@ def read(model, x, dropout_key=None):
         token_ids = _drop_words(token_ids, x, model.word_dropout, keys)
     # The numbers of the keys are those of the backbone.
     embedded = functional_random.dropout(
-        backbone.embed(token_ids), backbone.dropout, _fold(keys, 0)
+        backbone.embed(token_ids), backbone.dropout, fold_in(keys, 0)
     )
     states = backbone.encoder(
-        embedded, x["padding_mask"], dropout_keys=_fold(keys, 1)
+        embedded, x["padding_mask"], dropout_keys=fold_in(keys, 1)
     )
     outputs = model.heads(
         states,
         backbone.pointer.key_dense(states),
         embed_texts(backbone, x),
         x,
-        dropout_keys=_fold(keys, 3),
+        dropout_keys=fold_in(keys, 3),
     )
     return outputs, states
-
-
-def _fold(keys, number):
-    return None if keys is None else functional_random.fold_in(keys, number)
 
 
 def _drop_words(token_ids, x, rate, keys):
@@ -74,7 +71,9 @@ def _drop_words(token_ids, x, rate, keys):
     if not rate:
         return token_ids
     places = ops.arange(ops.shape(token_ids)[1], dtype="int32")
-    dropped = functional_random.uniform(_fold(keys, 4)[:, None], places) < rate
+    dropped = (
+        functional_random.uniform(fold_in(keys, 4)[:, None], places) < rate
+    )
     dropped = ops.logical_and(dropped, x["segment_ids"] >= 0)
     return ops.where(dropped, token_ids[:, :1], token_ids)
 

@@ -1,9 +1,9 @@
 """How rows and weights are spread over devices, for `keras.distribution`."""
 
+import math
 import re
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 ROWS = "batch"
@@ -49,8 +49,8 @@ class _SplitRows:
         `distribute_dataset`: there they are always divided.
         """
         layout = super().get_data_layout(data_shape)
-        num_parts = self._num_parts()
-        if self._is_multi_process or data_shape[0] % num_parts == 0:
+        is_divided = data_shape[0] % self.num_model_replicas == 0
+        if self._is_multi_process or is_divided:
             return layout
         axes = (None,) * len(data_shape)
         return keras.distribution.TensorLayout(axes, self.device_mesh)
@@ -64,7 +64,7 @@ class _SplitRows:
         if not self._is_multi_process:
             return dataset
         num_processes, process = self._num_processes, self._process_id
-        unit = int(np.lcm(self._num_parts(), num_processes))
+        unit = math.lcm(self.num_model_replicas, num_processes)
 
         def own_rows(x):
             num_rows = tf.shape(x)[0]
@@ -76,10 +76,6 @@ class _SplitRows:
         return dataset.map(
             lambda *batch: keras.tree.map_structure(own_rows, batch)
         )
-
-    def _num_parts(self):
-        mesh = self.device_mesh
-        return mesh.shape[mesh.axis_names.index(self.batch_dim_name)]
 
 
 class Replicas(_SplitRows, keras.distribution.DataParallel):
@@ -106,8 +102,8 @@ class Shards(_SplitRows, keras.distribution.ModelParallel):
         devices: list of str, as many as the product of `shape`.
 
     Raises:
-        ValueError: while the model is made, of a weight that no rule is for
-            or whose size the devices do not divide.
+        ValueError: while the model is made, of a weight whose size the
+            devices do not divide.
     """
 
     def __init__(self, shape, devices):
@@ -121,13 +117,10 @@ class Shards(_SplitRows, keras.distribution.ModelParallel):
     def get_variable_layout(self, variable):
         if getattr(variable, "_layout", None) is not None:
             return variable._layout
-        axes = self.axes(variable.path, tuple(variable.shape))
+        axes = self._axes(variable.path, tuple(variable.shape))
         return keras.distribution.TensorLayout(axes, self.device_mesh)
 
-    def axes(self, path, shape):
-        """The mesh axis, or None, of each axis of a variable."""
-        if len(shape) < 1 or "seed_generator" in path or not np.prod(shape):
-            return (None,) * len(shape)
+    def _axes(self, path, shape):
         axes = rule_of(path)
         if axes is None:
             # Of the optimizer and the metrics; moments lie as their weights.
@@ -142,6 +135,16 @@ class Shards(_SplitRows, keras.distribution.ModelParallel):
             f"is split over. Received: runtime.mesh={self.device_mesh.shape}, "
             f"{path} of shape {shape}."
         )
+
+
+def distribution(mesh, devices):
+    """The distribution of a config's `runtime.mesh` over devices.
+
+    Args:
+        mesh: pair of ints, as for `Shards`, or empty for `Replicas`.
+        devices: list of str.
+    """
+    return Shards(mesh, devices) if mesh else Replicas(devices)
 
 
 def rule_of(path):

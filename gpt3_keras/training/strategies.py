@@ -29,8 +29,7 @@ make_strategy = _chosen.make_strategy
 default_strategy = _chosen.default_strategy
 waiting_for_workers = _chosen.waiting_for_workers
 is_chief = _chosen.is_chief
-check_agreement = _chosen.check_agreement
-product_secs = _chosen.product_secs
+on_every_replica = _chosen.on_every_replica
 
 
 def resolve_precision(precision, strategy):
@@ -44,9 +43,16 @@ def resolve_precision(precision, strategy):
     return _PRECISION_OF_DEVICE[_chosen.platform(strategy)]
 
 
-def disagreement(steps):
-    """The error of workers that would go on from different steps."""
-    return ValueError(
-        "All workers must see the same folder, and in it the same last "
-        f"checkpoint. Received: the steps {sorted(steps)} (-1: none)."
-    )
+def check_agreement(strategy, step):
+    """Raises unless all workers would go on from the same step.
+
+    Args:
+        strategy: what `make_strategy` gave.
+        step: int, of the checkpoint that this worker found, or None.
+    """
+    steps = sorted(_chosen.found_by_all(strategy, -1 if step is None else step))
+    if len(steps) > 1:
+        raise ValueError(
+            "All workers must see the same folder, and in it the same last "
+            f"checkpoint. Received: the steps {steps} (-1: none)."
+        )

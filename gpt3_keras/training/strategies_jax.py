@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import time
 
 import jax
 import keras
@@ -10,7 +9,6 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from gpt3_keras.training import layout
-from gpt3_keras.training import strategies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +71,7 @@ def make_strategy(runtime):
     if runtime.num_devices is not None:
         devices = devices[: runtime.num_devices]
     names = [f"{device.platform}:{device.id}" for device in devices]
-    if runtime.strategy == "model_parallel":
-        return Distribution(layout.Shards(runtime.mesh, names))
-    return Distribution(layout.Replicas(names))
+    return Distribution(layout.distribution(runtime.mesh, names))
 
 
 def _divide_processor(runtime):
@@ -132,22 +128,13 @@ def is_chief(strategy):
     return jax.process_index() == 0
 
 
-def check_agreement(strategy, step):
-    """Raises unless all processes would go on from the same step.
-
-    Args:
-        strategy: the `Distribution`.
-        step: int, of the checkpoint that this process found, or None.
-    """
+def found_by_all(strategy, number):
+    """The set of the numbers that the processes have; each gives its own."""
     del strategy
     if jax.process_count() == 1:
-        return
-    found = multihost_utils.process_allgather(
-        np.array([-1 if step is None else step])
-    )
-    steps = set(np.asarray(found).ravel().tolist())
-    if len(steps) > 1:
-        raise strategies.disagreement(steps)
+        return {number}
+    found = multihost_utils.process_allgather(np.array([number]))
+    return set(np.asarray(found).ravel().tolist())
 
 
 def platform(strategy):
@@ -156,18 +143,8 @@ def platform(strategy):
     return jax.devices()[0].platform
 
 
-def product_secs(multiply, num_runs, strategy):
-    """Seconds that `multiply`, a function of a scalar, takes on one device.
-
-    Of so many runs the shortest.
-    """
+def on_every_replica(function, strategy):
+    """A function that runs another, of a scalar, on a device, and waits."""
     del strategy
-    run = jax.jit(multiply)
-
-    def timed_run():
-        start_secs = time.perf_counter()
-        run(-1.0).block_until_ready()
-        return time.perf_counter() - start_secs
-
-    timed_run()  # Compiles.
-    return min(timed_run() for _ in range(num_runs))
+    run = jax.jit(function)
+    return lambda number: run(number).block_until_ready()

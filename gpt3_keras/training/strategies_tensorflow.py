@@ -5,12 +5,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import tensorflow as tf
 from official.common import distribute_utils
-
-from gpt3_keras.training import strategies
 
 # Waits for the end of its input, and if that does not come kills a process.
 _WATCHER = """
@@ -155,20 +152,13 @@ def is_chief(strategy):
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
-def check_agreement(strategy, step):
-    """Raises unless all workers would go on from the same step.
-
-    Args:
-        strategy: the `tf.distribute.Strategy`.
-        step: int, of the checkpoint that this worker found, or None.
-    """
+def found_by_all(strategy, number):
+    """The set of the numbers that the workers have; each gives its own."""
     if strategy.num_replicas_in_sync == 1:
-        return
-    number = tf.constant([-1 if step is None else step], "int64")
-    found = strategy.run(lambda: tf.identity(number))
-    steps = sorted(set(strategy.gather(found, axis=0).numpy().tolist()))
-    if len(steps) > 1:
-        raise strategies.disagreement(steps)
+        return {number}
+    own = tf.constant([number], "int64")
+    found = strategy.run(lambda: tf.identity(own))
+    return set(strategy.gather(found, axis=0).numpy().tolist())
 
 
 def default_strategy():
@@ -183,22 +173,19 @@ def platform(strategy):
     return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
-def product_secs(multiply, num_runs, strategy):
-    """Seconds that `multiply`, a function of a scalar, takes on every replica.
+def on_every_replica(function, strategy):
+    """A function that runs another, of a scalar, everywhere, and waits.
 
-    Of so many runs the shortest.
+    Both make one number out of one.
     """
 
     @tf.function
-    def run(sign):
-        return strategy.run(multiply, args=(sign,))
+    def run(number):
+        return strategy.run(function, args=(number,))
 
-    def timed_run():
-        start_secs = time.perf_counter()
-        for result in strategy.experimental_local_results(run(sign)):
-            result.numpy()  # Waits for the device.
-        return time.perf_counter() - start_secs
+    def waiting(number):
+        results = run(tf.constant(number))
+        for result in strategy.experimental_local_results(results):
+            result.numpy()
 
-    sign = tf.constant(-1.0)
-    timed_run()  # Traces.
-    return min(timed_run() for _ in range(num_runs))
+    return waiting

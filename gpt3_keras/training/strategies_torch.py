@@ -1,7 +1,6 @@
 """PyTorch's devices: the one that Keras chose; see `strategies`."""
 
 import contextlib
-import time
 
 import torch
 from keras import ops
@@ -59,9 +58,10 @@ def is_chief(strategy):
     return True
 
 
-def check_agreement(strategy, step):
-    """Nothing: there are no others."""
-    del strategy, step
+def found_by_all(strategy, number):
+    """The set of the numbers that all have: this process is alone."""
+    del strategy
+    return {number}
 
 
 def platform(strategy):
@@ -70,17 +70,12 @@ def platform(strategy):
     return "gpu" if torch.cuda.is_available() else "cpu"
 
 
-@torch.no_grad()
-def product_secs(multiply, num_runs, strategy):
-    """Seconds that `multiply`, a function of a scalar, takes.
-
-    Of so many runs the shortest.
-    """
+def on_every_replica(function, strategy):
+    """A function that runs another, of a scalar, on the device, and waits."""
     del strategy
 
-    def timed_run():
-        start_secs = time.perf_counter()
-        float(multiply(ops.convert_to_tensor(-1.0)))  # Waits for the device.
-        return time.perf_counter() - start_secs
+    @torch.no_grad()
+    def waiting(number):
+        float(function(ops.convert_to_tensor(number)))
 
-    return min(timed_run() for _ in range(num_runs))
+    return waiting

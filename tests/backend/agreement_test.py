@@ -1,16 +1,13 @@
 """TensorFlow, JAX and PyTorch: the same numbers, the same text."""
 
 import importlib.util
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 
-from tests import rooms
 from tests.backend import agreement_run
+from tests.backend import processes
 
 OTHERS = ("jax", "torch")
 
@@ -34,18 +31,8 @@ def found(tmp_path_factory):
             results[name] = None
             continue
         others = [n for n in ("tensorflow", *OTHERS[:number]) if results[n]]
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tests.backend.agreement_run",
-                str(folder),
-                *others,
-            ],
-            cwd=rooms.ROOT,
-            env={**os.environ, "KERAS_BACKEND": name},
-            check=True,
-        )
+        module = "tests.backend.agreement_run"
+        processes.run(name, "-m", module, folder, *others)
         with np.load(folder / f"{name}.npz") as arrays:
             results[name] = dict(arrays)
         ours.update(agreement_run.resume(folder, name))

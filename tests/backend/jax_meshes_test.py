@@ -1,36 +1,22 @@
 """JAX over eight devices: rows split, weights split, the same weights."""
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests import rooms
+from tests.backend import processes
 
 MESHES = ("8x1", "4x2", "2x4")
 SPLIT = ("4x2", "2x4")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("jax") is None, reason="jax is not installed"
-    ),
-]
+pytestmark = [pytest.mark.slow, processes.NEEDS_JAX]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("meshes") / "found.json"
-    subprocess.run(
-        [sys.executable, "-m", "tests.backend.jax_meshes_run", str(path)],
-        cwd=rooms.ROOT,
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        check=True,
-    )
+    processes.run("jax", "-m", "tests.backend.jax_meshes_run", path)
     return json.loads(path.read_text("utf-8"))
 
 

@@ -3,48 +3,23 @@
 Minutes of compiling: with GPT3_KERAS_SWEEP=1 alone.
 """
 
-import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests import rooms
+from tests.backend import processes
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("jax") is None, reason="jax is not installed"
-    ),
-    pytest.mark.skipif(
-        not os.environ.get("GPT3_KERAS_SWEEP"), reason="GPT3_KERAS_SWEEP=1"
-    ),
-]
+pytestmark = [pytest.mark.slow, processes.NEEDS_JAX, processes.IN_A_SWEEP]
 
 
-def start(num_processes, index, port, path):
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tests.backend.jax_processes_run"),
-            *map(str, (num_processes, index, port, path)),
-        ],
-        cwd=rooms.ROOT,
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-    )
+def start(*arguments):
+    module = "tests.backend.jax_processes_run"
+    return processes.start("jax", "-m", module, *arguments)
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def test_two_processes_are_one(tmp_path):
-    port = free_port()
+def test_two_processes_are_one(tmp_path, free_ports):
+    (port,) = free_ports(1)
     jobs = [
         start(2, index, port, tmp_path / f"two_{index}.json")
         for index in range(2)

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-WEIGHT_TOLERANCE = 1e-5  # of the variable's largest weight, or of 0.01
+# Of the variable's largest weight, or of 0.1: Adam divides small gradients by
+# their own size, noise and all, and biases have but moved by 0.02 at most.
+WEIGHT_TOLERANCE = 1e-5
+LEAST_SIZE = 0.1
 LOSS_TOLERANCE = 1e-6
-LEAST_SIZE = 1e-2
 TIMEOUT_SECS = 240
 
 pytestmark = pytest.mark.slow

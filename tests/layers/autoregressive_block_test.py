@@ -56,11 +56,12 @@ def test_dropout_is_of_the_branches_and_of_their_keys():
     states = np.repeat(oracles.states(1, 3, 6), 3, axis=0)
     mask = oracles.causal(np.ones((3, 3), bool))
     plain = layer(states, mask)
-    np.testing.assert_allclose(plain[0], plain[1])
+    np.testing.assert_allclose(plain[0], plain[1], rtol=1e-5)
     keys = np.array([1, 2, 1], "int32")
     dropped = np.asarray(layer(states, mask, dropout_keys=keys))
     assert np.abs(dropped[0] - plain[0]).max() > 0.1
     assert np.abs(dropped[0] - dropped[1]).max() > 0.1
-    np.testing.assert_allclose(dropped[0], dropped[2])
+    close = {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(dropped[0], dropped[2], **close)
     alone = layer(states[:1], mask[:1], dropout_keys=keys[:1])
-    np.testing.assert_allclose(dropped[0], alone[0])
+    np.testing.assert_allclose(dropped[0], alone[0], **close)

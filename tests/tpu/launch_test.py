@@ -23,7 +23,7 @@ RUN = (
 )
 
 GCLOUD = r"""#!/usr/bin/env bash
-# Runs `ssh` and `scp` in $TPU/home, and keeps the state in $TPU/state.
+# Runs `ssh` and `scp` in $TPU/login, and keeps the state in $TPU/state.
 set -euo pipefail
 echo "$*" >>"$TPU/commands"
 case "$3 $4" in
@@ -31,11 +31,11 @@ case "$3 $4" in
     cat "$TPU/state" 2>/dev/null || { echo "NOT_FOUND: mine" >&2; exit 1; } ;;
   "tpu-vm create") echo READY >"$TPU/state" ;;
   "tpu-vm delete")
-    bash "$TPU/home/gpt3_keras_run/on_tpu_vm.sh" stop
-    rm -r "$TPU/state" "$TPU/home"/* ;;
-  "tpu-vm scp") cp "${@:5:$#-7}" "$TPU/home/gpt3_keras_run" ;;
+    bash "$TPU/login/gpt3_keras_run/on_tpu_vm.sh" stop
+    rm -r "$TPU/state" "$TPU/login"/* ;;
+  "tpu-vm scp") cp "${@:5:$#-7}" "$TPU/login/gpt3_keras_run" ;;
   "tpu-vm ssh")
-    cd "$TPU/home"
+    cd "$TPU/login"
     for word; do
       if [[ $word == --command=* ]]; then bash -c "${word#*=}"; fi
     done ;;
@@ -343,7 +343,7 @@ class Cloud:
 
     def __init__(self, folder, endings):
         self.folder = folder
-        (folder / "home").mkdir()
+        (folder / "login").mkdir()
         (folder / "bin").mkdir()
         for name, text in (
             ("bin/gcloud", GCLOUD),
@@ -369,7 +369,7 @@ class Cloud:
         )
 
     def on_host(self, *words):
-        script = self.folder / "home/gpt3_keras_run/on_tpu_vm.sh"
+        script = self.folder / "login/gpt3_keras_run/on_tpu_vm.sh"
         run = subprocess.run(
             ["bash", script, *words],
             env={**os.environ, **self.environment},
@@ -409,7 +409,7 @@ def cloud(tmp_path):
 
     yield make
     for each in clouds:
-        if (each.folder / "home/gpt3_keras_run").exists():
+        if (each.folder / "login/gpt3_keras_run").exists():
             each.on_host("stop")
 
 

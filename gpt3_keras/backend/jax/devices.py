@@ -6,8 +6,4 @@ import keras
 def num_batch_shards():
     """Into how many parts `keras.distribution` splits a batch."""
     distribution = keras.distribution.distribution()
-    if distribution is None:
-        return 1
-    mesh = distribution.device_mesh
-    place = mesh.axis_names.index(distribution.batch_dim_name)
-    return mesh.shape[place]
+    return 1 if distribution is None else distribution.num_model_replicas

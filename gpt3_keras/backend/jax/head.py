@@ -18,15 +18,9 @@ CHUNK_TOKENS = 512
 
 
 def target_log_probs(states, output_kernel, targets):
-    """log softmax(states . output_kernel^T) at the targets, chunk by chunk.
+    """log softmax(states . output_kernel^T) at the targets, float32 (N,).
 
-    Args:
-        states: float (N, D).
-        output_kernel: float (V, D), used in the dtype of the states.
-        targets: int (N,).
-
-    Returns:
-        float32 (N,).
+    Arguments as on TensorFlow.
     """
     kernel = jnp.asarray(output_kernel, states.dtype)
 
@@ -47,44 +41,15 @@ def mixture_loss(
     learns=(True, True),
     kernel_gradient=None,
 ):
-    """The weighted sum of mixture and generator cross entropies over tokens.
+    """The sum over tokens, log P_gen(target), and `kernel_gradient`.
 
-    sum_i w_i (a (-log p_i) + b (-log P_gen,i)), with p the mixture and (a, b)
-    `terms`. Its gradient is made in the same pass as its value, so that the
-    logits of one chunk are alive at a time and no product is done twice. A
-    chunk without a weight costs nothing.
-
-    Args:
-        states: float (N, D), the generator's states.
-        output_kernel: float (V, D), used in the dtype of the states.
-        targets: int (N,).
-        log_generate: float32 (N,), log g.
-        log_copy: float32 (N,), log (1 - g) + log P_copy(target).
-        weights: float32 (N,), 0 where a target does not count.
-        terms: pair of floats, the weights of the two cross entropies. The
-            mixture's being 0, the gate and the pointer have no gradient.
-        learns: pair of bools, whether the states and the output matrix want
-            a gradient. What nobody wants is not computed.
-        kernel_gradient: None; XLA adds in place by itself.
-
-    Returns:
-        The sum, a float32 scalar; log P_gen(target), float32 (N,); and None.
-        The gradient is that of the sum alone.
+    Arguments and results as on TensorFlow. A chunk without a weight costs
+    nothing. XLA adds in place by itself: `kernel_gradient` is None.
     """
-    if not learns[0]:
-        states = jax.lax.stop_gradient(states)
-    if not learns[1]:
-        output_kernel = jax.lax.stop_gradient(output_kernel)
-    if not terms[0]:
-        log_generate = jax.lax.stop_gradient(log_generate)
-        log_copy = jax.lax.stop_gradient(log_copy)
-    total, log_probs_N = _fused(
-        (terms, learns),
-        states,
-        output_kernel,
-        (log_generate, log_copy),
-        (targets, weights),
+    arrays = equations.only_wanted_gradients(
+        states, output_kernel, (log_generate, log_copy), terms, learns, False
     )
+    total, log_probs_N = _fused((terms, learns), *arrays, (targets, weights))
     return total, jax.lax.stop_gradient(log_probs_N), kernel_gradient
 
 

@@ -8,16 +8,7 @@ from gpt3_keras.functional_recurrence import time_first
 
 @jax.custom_vjp
 def gru(projection, recurrent_kernel, recurrent_bias):
-    """States of a GRU that starts from zeros.
-
-    Args:
-        projection: float (B, T, 3D), W x + b for every step.
-        recurrent_kernel: float (D, 3D).
-        recurrent_bias: float (3D,).
-
-    Returns:
-        float (B, T, D).
-    """
+    """States of a GRU, float (B, T, D); arguments as on TensorFlow."""
     return _gru_forward(projection, recurrent_kernel, recurrent_bias)[0]
 
 
@@ -40,15 +31,7 @@ gru.defvjp(_gru_forward, _gru_backward)
 
 @jax.custom_vjp
 def lstm(projection, recurrent_kernel):
-    """States and cells of an LSTM that starts from zeros.
-
-    Args:
-        projection: float (B, T, 4D), W x + b for every step.
-        recurrent_kernel: float (D, 4D).
-
-    Returns:
-        A pair of float (B, T, D): states and cells.
-    """
+    """States and cells of an LSTM; arguments as on TensorFlow."""
     return _lstm_forward(projection, recurrent_kernel)[0]
 
 

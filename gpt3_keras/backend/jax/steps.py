@@ -8,12 +8,6 @@ from gpt3_keras.backend import errors
 from gpt3_keras.backend.jax.training import IS_BAD
 
 
-def build_optimizer(model):
-    """Makes the optimizer's variables, where their model's are."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-
-
 def step_function(model, step):
     """What `fit` and `evaluate` call with a state and an iterator.
 

@@ -86,15 +86,12 @@ def _recorded(model, sums, values):
     """The metrics' results with some sums added, and their new values."""
     with _values(model.metrics_variables, values) as scope:
         logs = model.record(sums)
-    return logs, [
-        _value(scope, variable, value)
-        for variable, value in zip(model.metrics_variables, values, strict=True)
-    ]
+    return logs, _new_values(scope, model.metrics_variables)
 
 
-def _value(scope, variable, otherwise):
-    value = scope.get_current_value(variable)
-    return otherwise if value is None else value
+def _new_values(scope, variables):
+    """What variables have in the end in a scope of `_values`."""
+    return [scope.get_current_value(variable) for variable in variables]
 
 
 def _updated(model, optimizer, values, gradients, trainable):
@@ -119,20 +116,16 @@ def _scaled_again(model, loss_scale, values, is_fine, is_bad):
     """
     with _values(model.optimizer.variables, values) as scope:
         new_scale = loss_scaling.update(loss_scale, is_fine)
-    values = [
-        _value(scope, variable, value)
-        for variable, value in zip(
-            model.optimizer.variables, values, strict=True
-        )
-    ]
+    values = _new_values(scope, model.optimizer.variables)
     is_hopeless = new_scale < loss_scaling.LEAST_LOSS_SCALE
     return is_bad & is_hopeless, values, new_scale
 
 
-def _accumulate(model, batch, state, key=None, scale=None):
+def _accumulate(model, batch, state, key=None, mean_scale=None):
     """Sums of losses and of gradients over the micro-batches.
 
-    Without a key, the losses alone, as evaluation wants them.
+    Without a key, the losses alone, as evaluation wants them. `mean_scale` is
+    the float16 scale of a mean loss, or None.
     """
     trainable, others = state
     is_training = key is not None
@@ -143,29 +136,25 @@ def _accumulate(model, batch, state, key=None, scale=None):
             sums = model.compute_losses(
                 *part, training=is_training, dropout_key=key
             )
-        value = sums["objective"]
-        if scale is not None:
-            value = value * loss_scaling.of_a_sum(scale, part[2])
-        return value, sums
+        return sums["objective"] * scale, sums
 
     def of_part(part):
         if not is_training:
             return objective(trainable, part)[1], []
         gradients, sums = jax.grad(objective, has_aux=True)(trainable, part)
-        gradients = [gradient.astype("float32") for gradient in gradients]
-        if scale is not None:
-            divisor = loss_scaling.of_a_sum(scale, part[2])
-            gradients = [gradient / divisor for gradient in gradients]
-        return sums, gradients
+        return sums, [g.astype("float32") / scale for g in gradients]
 
-    if model.micro_batches == 1:
-        return of_part(batch)
     parts = jax.tree.map(lambda x: _split(x, model.micro_batches), batch)
+    first = jax.tree.map(lambda x: x[0], parts)
+    scale = 1.0
+    if mean_scale is not None:
+        scale = loss_scaling.of_a_sum(mean_scale, first[2])
+    if model.micro_batches == 1:
+        return of_part(first)
 
     def add(total, part):
         return jax.tree.map(jnp.add, total, of_part(part)), None
 
-    first = jax.tree.map(lambda x: x[0], parts)
     start = jax.tree.map(
         lambda spec: jnp.zeros(spec.shape, spec.dtype),
         jax.eval_shape(of_part, first),

@@ -1,5 +1,7 @@
 """What the TensorFlow backend offers; the others have the same names."""
 
+from gpt3_keras.backend.plain import current_value as current_value
+from gpt3_keras.backend.plain import sync_variables as sync_variables
 from gpt3_keras.backend.tensorflow.checks import (
     naming_lost_workers as naming_lost_workers,
 )
@@ -14,8 +16,6 @@ from gpt3_keras.backend.tensorflow.recurrence import lstm as lstm
 from gpt3_keras.backend.tensorflow.steps import (
     build_optimizer as build_optimizer,
 )
-from gpt3_keras.backend.tensorflow.steps import current_value as current_value
 from gpt3_keras.backend.tensorflow.steps import step_function as step_function
-from gpt3_keras.backend.tensorflow.steps import sync_variables as sync_variables
 from gpt3_keras.backend.tensorflow.training import test_step as test_step
 from gpt3_keras.backend.tensorflow.training import train_step as train_step

@@ -68,15 +68,17 @@ def mixture_loss(
         `kernel_gradient` with what was added. The gradient is that of the
         sum alone.
     """
-    # A variable would be one of `custom_gradient`'s own, when run eagerly.
-    output_kernel = tf.convert_to_tensor(output_kernel)
-    if not learns[0]:
-        states = tf.stop_gradient(states)
-    if kernel_gradient is not None or not learns[1]:
-        output_kernel = tf.stop_gradient(output_kernel)
-    if not terms[0]:
-        log_generate = tf.stop_gradient(log_generate)
-        log_copy = tf.stop_gradient(log_copy)
+    # Also no variable: run eagerly, it would be `custom_gradient`'s own.
+    states, output_kernel, (log_generate, log_copy) = (
+        equations.only_wanted_gradients(
+            states,
+            output_kernel,
+            (log_generate, log_copy),
+            terms,
+            learns,
+            kernel_gradient is not None,
+        )
+    )
 
     @tf.custom_gradient
     def fused(states, output_kernel, log_generate, log_copy):

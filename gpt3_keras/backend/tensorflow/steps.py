@@ -1,8 +1,8 @@
 """What `fit` and `evaluate` run, on one device or under a strategy."""
 
-import keras
 import tensorflow as tf
 
+from gpt3_keras.backend import plain
 from gpt3_keras.backend.tensorflow import checks
 
 
@@ -11,9 +11,8 @@ def build_optimizer(model):
 
     Made inside of the first step, they would have it traced twice.
     """
-    if not model.optimizer.built:
-        with model.distribute_strategy.scope():
-            model.optimizer.build(model.trainable_variables)
+    with model.distribute_strategy.scope():
+        plain.build_optimizer(model)
 
 
 def step_function(model, step):
@@ -61,17 +60,6 @@ def step_function(model, step):
             raise checks.named(error, model) from None
 
     return function
-
-
-def sync_variables(model):
-    """Nothing: the variables always have their values."""
-    del model
-
-
-def current_value(model, metric_variable):
-    """The value of one metric variable, in a callback, as a NumPy array."""
-    del model
-    return keras.ops.convert_to_numpy(metric_variable)
 
 
 def _up_to(num_steps, one_step, iterator):

@@ -1,23 +1,15 @@
 """What the PyTorch backend offers; the others have the same names."""
 
-import contextlib
-
+from gpt3_keras.backend.plain import build_optimizer as build_optimizer
+from gpt3_keras.backend.plain import current_value as current_value
+from gpt3_keras.backend.plain import naming_lost_workers as naming_lost_workers
+from gpt3_keras.backend.plain import sync_variables as sync_variables
 from gpt3_keras.backend.torch.head import compiled as compiled
 from gpt3_keras.backend.torch.head import mixture_loss as mixture_loss
 from gpt3_keras.backend.torch.head import rows_where as rows_where
 from gpt3_keras.backend.torch.head import target_log_probs as target_log_probs
 from gpt3_keras.backend.torch.recurrence import gru as gru
 from gpt3_keras.backend.torch.recurrence import lstm as lstm
-from gpt3_keras.backend.torch.training import build_optimizer as build_optimizer
-from gpt3_keras.backend.torch.training import current_value as current_value
 from gpt3_keras.backend.torch.training import step_function as step_function
-from gpt3_keras.backend.torch.training import sync_variables as sync_variables
 from gpt3_keras.backend.torch.training import test_step as test_step
 from gpt3_keras.backend.torch.training import train_step as train_step
-
-
-@contextlib.contextmanager
-def naming_lost_workers(strategy):
-    """Nothing: PyTorch trains in one process here."""
-    del strategy
-    yield

@@ -15,15 +15,9 @@ CHUNK_TOKENS = 512
 
 
 def target_log_probs(states, output_kernel, targets):
-    """log softmax(states . output_kernel^T) at the targets, chunk by chunk.
+    """log softmax(states . output_kernel^T) at the targets, float32 (N,).
 
-    Args:
-        states: float (N, D).
-        output_kernel: float (V, D), used in the dtype of the states.
-        targets: int (N,).
-
-    Returns:
-        float32 (N,).
+    Arguments as on TensorFlow.
     """
     kernel = ops.cast(output_kernel, states.dtype)
     return torch.cat(
@@ -45,39 +39,16 @@ def mixture_loss(
     learns=(True, True),
     kernel_gradient=None,
 ):
-    """The weighted sum of mixture and generator cross entropies over tokens.
+    """The sum over tokens, log P_gen(target), and `kernel_gradient`.
 
-    sum_i w_i (a (-log p_i) + b (-log P_gen,i)), with p the mixture and (a, b)
-    `terms`. Its gradient is made in the same pass as its value, so that the
-    logits of one chunk are alive at a time and no product is done twice.
-
-    Args:
-        states: float (N, D), the generator's states.
-        output_kernel: float (V, D), used in the dtype of the states.
-        targets: int (N,).
-        log_generate: float32 (N,), log g.
-        log_copy: float32 (N,), log (1 - g) + log P_copy(target).
-        weights: float32 (N,), 0 where a target does not count.
-        terms: pair of floats, the weights of the two cross entropies. The
-            mixture's being 0, the gate and the pointer have no gradient.
-        learns: pair of bools, whether the states and the output matrix want
-            a gradient. What nobody wants is not computed.
-        kernel_gradient: None; PyTorch adds to a parameter's own.
-
-    Returns:
-        The sum, a float32 scalar; log P_gen(target), float32 (N,); and None.
-        The gradient is that of the sum alone.
+    Arguments and results as on TensorFlow. PyTorch adds to a parameter's own
+    gradient: `kernel_gradient` is None.
     """
-    if not terms[0]:
-        log_generate, log_copy = log_generate.detach(), log_copy.detach()
+    states, output_kernel, log_parts = equations.only_wanted_gradients(
+        states, output_kernel, (log_generate, log_copy), terms, learns, False
+    )
     total, log_probs_N = _Mixture.apply(
-        (terms, learns),
-        states if learns[0] else states.detach(),
-        output_kernel if learns[1] else output_kernel.detach(),
-        targets,
-        log_generate,
-        log_copy,
-        weights,
+        (terms, learns), states, output_kernel, targets, *log_parts, weights
     )
     return total, log_probs_N.detach(), kernel_gradient
 

@@ -7,16 +7,7 @@ from gpt3_keras.functional_recurrence import time_first
 
 
 def gru(projection, recurrent_kernel, recurrent_bias):
-    """States of a GRU that starts from zeros.
-
-    Args:
-        projection: float (B, T, 3D), W x + b for every step.
-        recurrent_kernel: float (D, 3D).
-        recurrent_bias: float (3D,).
-
-    Returns:
-        float (B, T, D).
-    """
+    """States of a GRU, float (B, T, D); arguments as on TensorFlow."""
     return _Gru.apply(projection, recurrent_kernel, recurrent_bias)
 
 
@@ -38,15 +29,7 @@ class _Gru(torch.autograd.Function):
 
 
 def lstm(projection, recurrent_kernel):
-    """States and cells of an LSTM that starts from zeros.
-
-    Args:
-        projection: float (B, T, 4D), W x + b for every step.
-        recurrent_kernel: float (D, 4D).
-
-    Returns:
-        A pair of float (B, T, D): states and cells.
-    """
+    """States and cells of an LSTM; arguments as on TensorFlow."""
     return _Lstm.apply(projection, recurrent_kernel)
 
 

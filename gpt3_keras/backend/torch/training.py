@@ -8,12 +8,6 @@ from gpt3_keras.backend import errors
 from gpt3_keras.backend import loss_scaling
 
 
-def build_optimizer(model):
-    """Makes the optimizer's variables."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-
-
 def step_function(model, step):
     """What `fit` and `evaluate` call with a list of batches.
 
@@ -33,17 +27,6 @@ def step_function(model, step):
         return logs
 
     return function
-
-
-def sync_variables(model):
-    """Nothing: the variables always have their values."""
-    del model
-
-
-def current_value(model, metric_variable):
-    """The value of one metric variable, in a callback, as a NumPy array."""
-    del model
-    return ops.convert_to_numpy(metric_variable)
 
 
 def train_step(model, data):

@@ -1,0 +1,29 @@
+"""What a backend does where it has nothing of its own to do."""
+
+import contextlib
+
+import keras
+
+
+def build_optimizer(model):
+    """Makes the optimizer's variables, where their model's are."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def sync_variables(model):
+    """Nothing: the variables always have their values."""
+    del model
+
+
+def current_value(model, metric_variable):
+    """The value of one metric variable, in a callback, as a NumPy array."""
+    del model
+    return keras.ops.convert_to_numpy(metric_variable)
+
+
+@contextlib.contextmanager
+def naming_lost_workers(strategy):
+    """Nothing: there are no others, or the backend ends their job itself."""
+    del strategy
+    yield

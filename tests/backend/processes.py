@@ -1,0 +1,32 @@
+"""Processes on another backend than this one's."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests import rooms
+
+NEEDS_JAX = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="jax is not installed"
+)
+IN_A_SWEEP = pytest.mark.skipif(
+    not os.environ.get("GPT3_KERAS_SWEEP"), reason="GPT3_KERAS_SWEEP=1"
+)
+
+
+def start(backend, *arguments, **options):
+    """A Python process with some arguments, from the root of the project."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=rooms.ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        **options,
+    )
+
+
+def run(backend, *arguments):
+    """Runs a Python process to its end, which must be a good one."""
+    assert start(backend, *arguments).wait() == 0
