@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from tests import sweep
 from tests.backend import processes
 
 CONFIG = """
@@ -33,7 +34,7 @@ training:
 generation: {max_new_tokens: 4, temperature: 0.0}
 """
 
-pytestmark = [pytest.mark.slow, processes.NEEDS_JAX, processes.IN_A_SWEEP]
+pytestmark = [pytest.mark.slow, processes.NEEDS_JAX, sweep.IN_A_SWEEP]
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from gpt3_keras import cli
+from tests import sweep
 
 # Keras turns its variables into NumPy arrays the old way when it saves them.
 pytestmark = pytest.mark.filterwarnings(
@@ -607,7 +608,7 @@ def test_a_full_disk(config, tmp_path, monkeypatch, capsys):
     assert run(*command) == 0
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", sweep.case("SIGINT")])
 def test_a_signal_stops_training_after_a_checkpoint(
     name, config, tmp_path, monkeypatch, capsys
 ):

@@ -8,9 +8,10 @@ import json
 import numpy as np
 import pytest
 
+from tests import sweep
 from tests.backend import processes
 
-pytestmark = [pytest.mark.slow, processes.NEEDS_JAX, processes.IN_A_SWEEP]
+pytestmark = [pytest.mark.slow, processes.NEEDS_JAX, sweep.IN_A_SWEEP]
 
 
 def start(*arguments):

@@ -10,6 +10,7 @@ from gpt3_keras.backend.loss_scaling import LEAST_LOSS_SCALE
 from gpt3_keras.models import objective
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
+from tests import sweep
 from tests.models import small
 
 
@@ -41,8 +42,15 @@ def assert_same(before, after):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("micro_batches", [1, 3])
+@pytest.mark.parametrize(
+    ("dtype", "micro_batches"),
+    [
+        ("float32", 3),
+        ("mixed_bfloat16", 1),
+        sweep.case("float32", 1),
+        sweep.case("mixed_bfloat16", 3),
+    ],
+)
 def test_a_batch_with_nan_changes_nothing(dtype, micro_batches):
     model = make_model(dtype=dtype, micro_batches=micro_batches)
     step(model)
@@ -64,7 +72,7 @@ def test_a_batch_with_nan_changes_nothing(dtype, micro_batches):
     assert int(model.optimizer.iterations) == 3
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", sweep.case("mixed_bfloat16")])
 def test_a_nan_in_one_gradient_names_its_variable(dtype, monkeypatch):
     """Of a loss that is a number."""
     model = make_model(dtype=dtype)
@@ -90,7 +98,7 @@ def test_a_nan_in_one_gradient_names_its_variable(dtype, monkeypatch):
     assert_same(before, state(model))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, sweep.case(np.inf)])
 def test_a_loss_that_is_none_is_named(value, monkeypatch):
     model = make_model()
     losses = objective.loss_sums
@@ -155,7 +163,9 @@ def test_float16_gives_up_where_the_scale_is_not_the_reason():
     assert_same(before, model.get_weights())
 
 
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "dtype", [sweep.case("mixed_bfloat16"), "mixed_float16"]
+)
 def test_half_precision_has_the_curve_of_float32(dtype):
     """Within half a per cent at each of ten steps on one batch."""
     curves = []

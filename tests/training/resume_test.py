@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from tests import sweep
 from tests.training import processes
 
 # Each variable against its own largest weight, or a tenth.
@@ -52,7 +53,7 @@ def assert_close(folder, reference):
         assert found == pytest.approx(losses, rel=LOSS_TOLERANCE)
 
 
-@pytest.mark.parametrize("num_kills", [3, 20])
+@pytest.mark.parametrize("num_kills", [3, sweep.case(20)])
 def test_killed_and_resumed_is_never_killed(
     config, reference, tmp_path, num_kills
 ):

@@ -68,11 +68,11 @@ def mixture_loss(
         `kernel_gradient` with what was added. The gradient is that of the
         sum alone.
     """
-    # Also no variable: run eagerly, it would be `custom_gradient`'s own.
     states, output_kernel, (log_generate, log_copy) = (
         equations.only_wanted_gradients(
             states,
-            output_kernel,
+            # A variable would be one of `custom_gradient`'s own, run eagerly.
+            tf.convert_to_tensor(output_kernel),
             (log_generate, log_copy),
             terms,
             learns,
