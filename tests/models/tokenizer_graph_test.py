@@ -23,6 +23,7 @@ from gpt3_keras.models.tokenizer_graph import GraphBytePairEncoder
 from gpt3_keras.models.tokenizer_tables import END_OF_TEXT
 from gpt3_keras.models.tokenizer_tables import BytePairTables
 from gpt3_keras.models.tokenizer_tables import byte_symbols
+from tests import sweep
 
 HOSTILE = [
     "",
