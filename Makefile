@@ -7,7 +7,8 @@
 #   make bazel-test [ARGS=--config=slow]     bazel: builds //..., fast tests
 #   make bench [ARGS=--quick]                one JSON line per figure
 #   make torch                               adds PyTorch, KERAS_BACKEND=torch
-#   make tpu-check [CONFIG=configs/X.yaml]   compiles a step for TPUs
+#   make tpu-check [CONFIG=configs/X.yaml]   compiles JAX's step for TPUs
+#   make tpu-check-tensorflow [CONFIG=...]   and TensorFlow's
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell \
 	$(name) -c $(IS_SUPPORTED) 2>/dev/null && echo $(name))))
@@ -25,7 +26,8 @@ LIBTPU_VERSION = 0.0.42.1
 LAYERED = "import site; print(*site.getsitepackages(), '$(CURDIR)', sep='\n')"
 
 .NOTPARALLEL:
-.PHONY: demo test check lint bazel-test torch tpu-check bench install clean
+.PHONY: demo test check lint bazel-test torch tpu-check tpu-check-tensorflow \
+	bench install clean
 
 demo: install
 	$(BIN)/gpt3-keras demo $(if $(TEXT),--text "$(TEXT)") \
@@ -63,6 +65,20 @@ tpu-check: .venv-tpu/installed
 		--disable-pip-version-check libtpu==$(LIBTPU_VERSION)
 	@touch $@
 
+tpu-check-tensorflow: .venv-tpu/installed .venv-tpu-tensorflow/installed
+	.venv-tpu/bin/python tpu/compile_check.py --backend tensorflow \
+		--config $(CONFIG) $(ARGS)
+
+# Newer libtpus end this TensorFlow's process.
+.venv-tpu-tensorflow/installed: .venv/installed
+	@$(BIN)/python -m venv --without-pip .venv-tpu-tensorflow
+	@$(BIN)/python -c $(LAYERED) > "$$(echo \
+		.venv-tpu-tensorflow/lib/python3*/site-packages)/layer.pth"
+	@$(BIN)/python -m pip --python .venv-tpu-tensorflow install --quiet \
+		--no-deps --disable-pip-version-check libtpu==0.0.20 \
+		tensorflow-tpu==2.20.0
+	@touch $@
+
 bench: install
 	@set -e; for script in tests/bench/*.py; do \
 		echo "== $$script" >&2; $(BIN)/python "$$script" $(ARGS); \
@@ -84,4 +100,4 @@ install: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-tpu build dist .pytest_cache .ruff_cache
+	rm -rf .venv .venv-tpu .venv-tpu-tensorflow build dist .pytest_cache .ruff_cache

@@ -27,6 +27,30 @@ def pytest_ignore_collect(collection_path):
     return True if is_script else None
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_tensorflow():
+    """Graphs that run a few times are not worth optimising.
+
+    Nor is their input worth tuning: who drops an iterator waits for the tuner,
+    which in TensorFlow 2.20 sleeps for up to a minute.
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    iterate = tf.data.Dataset.__iter__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            tf.data.Dataset,
+            "__iter__",
+            lambda dataset: iterate(dataset.with_options(untuned)),
+        )
+        yield
+
+
 @pytest.fixture(scope="session")
 def free_ports():
     """A function that finds so many ports of this machine nobody uses."""

@@ -1,13 +1,13 @@
 """Compiles the training step of a config for TPUs, without any TPU.
 
-The step is the one that `gpt3-keras train` runs on JAX, traced with the
-shapes and shardings of the config and compiled by libtpu for a topology that
-need not be there. What is printed of memory, FLOPs and collectives is the
+The step is the one that `gpt3-keras train` runs, on JAX or on TensorFlow, traced
+with the shapes and shardings of the config and compiled by libtpu for a topology
+that need not be there. What is printed of memory, FLOPs and collectives is the
 compiler's; nothing has run. Rates are estimates, and say so.
 
     python tpu/compile_check.py --config configs/tpu_v5e_8.yaml
 
-Environment: `make tpu-environment`. Exit code 0 if the step fits, 1 if it
+Environments: `make tpu-check` makes them. Exit code 0 if the step fits, 1 if it
 does not, 2 for bad input.
 """
 
@@ -39,20 +39,18 @@ def main(argv=None):
     """Runs the check; returns the exit code."""
     arguments = _parser().parse_args(argv)
     os.environ.update(_ENVIRONMENT)
-    from compiled_step import Step
-
     from gpt3_keras.config import load_config
 
     try:
         config = load_config(arguments.config, arguments.set)
         topology = arguments.topology or _own_topology(arguments.config)
-        step = Step(config, topology)
+        step = _step(arguments, config, topology)
     except (ValueError, OSError) as error:
         line = str(error).strip().splitlines()[0]
         print(f"compile_check: error: {line}", file=sys.stderr)
         return 2
     reports = _reports(step, arguments.search)
-    print(_text(step, reports))
+    print(_text(step, reports, arguments.backend))
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(
@@ -91,8 +89,33 @@ def _parser():
         action="store_true",
         help="also look for the largest micro-batch that fits",
     )
+    parser.add_argument(
+        "--backend",
+        choices=("jax", "tensorflow"),
+        default="jax",
+        help="whose step is compiled",
+    )
+    parser.add_argument(
+        "--tensorflow-python",
+        default=".venv-tpu-tensorflow/bin/python",
+        metavar="PATH",
+        help="the interpreter beside tensorflow-tpu, for that backend",
+    )
     parser.add_argument("--json", metavar="FILE", help="writes the figures")
     return parser
+
+
+def _step(arguments, config, topology):
+    """The step of either backend; both can be compiled and tell of it."""
+    if arguments.backend == "jax":
+        from compiled_step import Step
+
+        return Step(config, topology)
+    from tensorflow_step import TensorFlowStep
+
+    same = ["--config", arguments.config]
+    same += [x for value in arguments.set for x in ("--set", value)]
+    return TensorFlowStep(config, same, topology, arguments.tensorflow_python)
 
 
 def _own_topology(path):
@@ -126,15 +149,16 @@ def _reports(step, searches):
     return reports
 
 
-def _text(step, reports):
+def _text(step, reports, backend):
     """What is printed."""
-    config, model = step.config, step.model
     length = step.length
+    mesh = getattr(step, "mesh", None)
+    split = "rows split" if mesh is None else f"mesh {dict(mesh.shape)}"
     lines = [
-        f"{step.topology}, {len(step.devices)} chips, mesh "
-        f"{dict(step.mesh.shape)}: {model.count_params():,} parameters, "
-        f"{config.training.precision}, T = {length}, compiled on JAX; "
-        "nothing has run"
+        f"{step.topology}, {len(step.devices)} chips, {split}: "
+        f"{step.num_parameters() or 'unknown':,} parameters, "
+        f"{step.config.training.precision}, T = {length}, {backend}'s step, "
+        "compiled; nothing has run"
     ]
     for report in reports:
         per_chip = report.rows // len(step.devices)

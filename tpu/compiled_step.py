@@ -8,16 +8,12 @@ import time
 import jax
 import keras
 import numpy as np
+import step_model
 from jax.experimental import topologies
 
 from gpt3_keras import backend
-from gpt3_keras.models.tokenizer import GPT3Tokenizer
-from gpt3_keras.training import datasets
-from gpt3_keras.training import experiment
 from gpt3_keras.training import flops
 from gpt3_keras.training import layout
-from gpt3_keras.training import phases
-from gpt3_keras.training.state import RunState
 
 _COLLECTIVES = (
     "all-reduce",
@@ -73,32 +69,13 @@ class Step:
     """
 
     def __init__(self, config, topology):
-        precision = config.training.precision
-        if precision == "auto":
-            precision = "mixed_bfloat16"
-        self.config = config.replace(training={"precision": precision})
+        self.config = step_model.for_tpu(config)
         self.topology = topology
-        self.devices = _devices(topology)
+        self.devices = devices_of(topology)
         self.rows = config.data.batch_size
         self.length = config.data.sequence_length
-        self._build()
+        self.model = step_model.build(self.config)
         self._spread()
-
-    def _build(self):
-        """Makes the model and its optimizer, as training does."""
-        keras.utils.set_random_seed(0)
-        model = experiment.build_model(self.config, GPT3Tokenizer())
-        self.model = experiment.on_token_ids(model)
-        # The last phase, in which everything learns.
-        last = len(self.config.training.phases) - 1
-        data = datasets.PhaseData(
-            train=None,
-            validation=None,
-            batch_size=self.rows,
-            tokens_per_row=self.length,
-            steps_per_epoch=1,  # Of no account: nothing runs.
-        )
-        phases.prepare(self.model, self.config, RunState(phase=last), data)
 
     def _spread(self):
         """Says which of the devices have what of rows and weights."""
@@ -145,11 +122,10 @@ class Step:
                     return weight
             return moment
 
-        return (
-            [spec(v, v) for v in model.trainable_variables],
-            [spec(v, v) for v in model.non_trainable_variables],
-            [spec(v, weight_of(v)) for v in model.optimizer.variables],
-            [spec(v, v) for v in model.metrics_variables],
+        groups = step_model.variable_groups(model)
+        return tuple(
+            [spec(v, weight_of(v) if group is groups[2] else v) for v in group]
+            for group in groups
         )
 
     def _batch(self):
@@ -182,7 +158,7 @@ class Step:
         try:
             compiled = step.lower(state, self._batch()).compile()
         except jax.errors.JaxRuntimeError as error:
-            report.error = _reason(error)
+            report.error = refusal(error)
             return report
         finally:
             report.compile_secs = time.perf_counter() - start_secs
@@ -193,6 +169,10 @@ class Step:
         report.collectives = collectives(compiled.as_text())
         return report
 
+    def num_parameters(self):
+        """Numbers that the model learns."""
+        return self.model.count_params()
+
     def model_flops(self):
         """FLOPs that a step of the model needs, however it is computed."""
         return flops.train_step_flops(
@@ -200,7 +180,7 @@ class Step:
         )
 
 
-def _devices(topology):
+def devices_of(topology):
     """The devices of a topology that is not there."""
     try:
         return topologies.get_topology_desc(
@@ -222,7 +202,7 @@ def _bytes_of(specs):
     )
 
 
-def _reason(error):
+def refusal(error):
     """A compiler's refusal in one line."""
     text = " ".join(str(error).split())
     found = re.search(

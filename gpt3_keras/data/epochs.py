@@ -4,6 +4,9 @@ import itertools
 
 import tensorflow as tf
 
+# Batches that are made while a step runs.
+_NUM_PREFETCHED = 4
+
 
 class Epochs:
     """The rows of all epochs, one after the other.
@@ -94,7 +97,10 @@ def as_dataset(
     options.experimental_distribute.auto_shard_policy = (
         policy.DATA if num_hosts == 1 else policy.OFF
     )
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+    # There is nothing to tune, and who drops an iterator waits for the tuner,
+    # which in TensorFlow 2.20 sleeps for up to a minute.
+    options.autotune.enabled = False
+    return dataset.with_options(options).prefetch(_NUM_PREFETCHED)
 
 
 def check_count(name, value, least):
