@@ -8,7 +8,6 @@ and the tests that are named to what there is.
 
 BACKENDS = ("TensorFlow", "JAX", "PyTorch")
 TESTED, COMPILED, NONE = "tested here", "compiled for", "not available"
-UNTESTED = "untested"
 
 _AGREEMENT = "backend/agreement_test.py"
 _MESHES = "backend/jax_meshes_test.py"
@@ -38,19 +37,19 @@ ROWS = (
         "`gpt3-keras train`, `evaluate`, `generate`, `export`",
         (TESTED, "cli_test.py"),
         (TESTED, _COMMANDS),
-        (UNTESTED, None),
+        (TESTED, _COMMANDS),
     ),
     (
         "SavedModel (written by TensorFlow)",
         (TESTED, "serving/saved_model_test.py"),
         (TESTED, _COMMANDS),
-        (UNTESTED, None),
+        (TESTED, _COMMANDS),
     ),
     (
         "killed and resumed, bit for bit",
         (TESTED, "training/resume_test.py"),
         (TESTED, _COMMANDS),
-        (UNTESTED, None),
+        (TESTED, _COMMANDS),
     ),
     (
         "step compiled by XLA",
@@ -78,7 +77,7 @@ ROWS = (
     ),
     (
         "TPU",
-        (UNTESTED, None),
+        (COMPILED, None),
         (COMPILED, None),
         (NONE, None),
     ),

@@ -1,8 +1,9 @@
-"""The commands on JAX: train, killed and resumed, and the rest.
+"""The commands on JAX and PyTorch: train, killed and resumed, and the rest.
 
 Minutes of compiling: with GPT3_KERAS_SWEEP=1 alone.
 """
 
+import importlib.util
 import itertools
 import json
 import subprocess
@@ -34,7 +35,7 @@ training:
 generation: {max_new_tokens: 4, temperature: 0.0}
 """
 
-pytestmark = [pytest.mark.slow, processes.NEEDS_JAX, sweep.IN_A_SWEEP]
+pytestmark = [pytest.mark.slow, sweep.IN_A_SWEEP]
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +46,13 @@ def _cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
-def run(*arguments, script=None):
-    """One command; its exit code, and what it printed."""
+def run(backend, *arguments, script=None):
+    """One command on a backend; its exit code, and what it printed."""
     script = script or (
         "import sys; from gpt3_keras.cli import main; sys.exit(main())"
     )
     process = processes.start(
-        *("jax", "-c", script, *arguments),
+        *(backend, "-c", script, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -75,7 +76,10 @@ sys.exit(main())
 """
 
 
-def test_the_commands(tmp_path):
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_commands(backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
     lines = [
         f"The keeper lit the lamp number {i}, and the lamp lit the sea."
         for i in range(60)
@@ -92,7 +96,7 @@ def test_the_commands(tmp_path):
         (broken, None, 0),
     ):
         code, printed = run(
-            *("train", "--config", config, "--workdir", folder),
+            *(backend, "train", "--config", config, "--workdir", folder),
             script=script,
         )
         assert code == expected, printed
@@ -108,7 +112,7 @@ def test_the_commands(tmp_path):
     assert histories[0] == histories[1]
 
     code, printed = run(
-        *("evaluate", "--workdir", whole, "--task", "perplexity"),
+        *(backend, "evaluate", "--workdir", whole, "--task", "perplexity"),
         *("--data", tmp_path / "texts.txt", "--json", tmp_path / "out.json"),
     )
     assert code == 0, printed
@@ -116,18 +120,18 @@ def test_the_commands(tmp_path):
     assert 1 < figures["perplexity"] < 280
 
     code, printed = run(
-        *("generate", "--workdir", whole, "--prompt", "The keeper"),
+        *(backend, "generate", "--workdir", whole, "--prompt", "The keeper"),
         *("--max-new-tokens", "4", "--temperature", "0"),
     )
     assert code == 0, printed
     assert "The keeper" in printed
     code, printed = run(
-        "export", "--workdir", whole, "--output", tmp_path / "1"
+        backend, "export", "--workdir", whole, "--output", tmp_path / "1"
     )
     assert code == 0, printed
     assert (tmp_path / "1" / "saved_model.pb").exists()
     code, printed = run(
-        "export", "--workdir", whole, "--output", tmp_path / "1"
+        backend, "export", "--workdir", whole, "--output", tmp_path / "1"
     )
     assert code == 2
     assert "already holds an export" in printed

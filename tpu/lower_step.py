@@ -128,6 +128,10 @@ def _summed_over(num_replicas):
     """Sums over replicas by the operation that TPUStrategy uses."""
     groups = [list(range(num_replicas))]
 
+    def undo_unless(strategy, is_fine, variables, before):
+        for variable, old in zip(variables, before, strict=True):
+            variable.assign(tf.where(is_fine, variable.value, old))
+
     def all_reduce(sums, gradients):
         def over_all(x):
             return tf.raw_ops.CrossReplicaSum(input=x, group_assignment=groups)
@@ -138,7 +142,8 @@ def _summed_over(num_replicas):
 
     with (
         mock.patch.object(training, "_all_reduce", all_reduce),
-        mock.patch.object(training, "_on_tpu", return_value=True),
+        mock.patch.object(training, "_undo_unless", undo_unless),
+        mock.patch.object(training, "on_tpu", return_value=True),
     ):
         yield
 

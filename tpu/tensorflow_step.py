@@ -108,8 +108,7 @@ class TensorFlowStep:
                     *("--micro-batches", str(report.micro_batches)),
                     *("--output", file.name),
                 ],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 text=True,
             )
             if process.returncode:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from gpt3_keras import backend
 from gpt3_keras.backend.loss_scaling import LEAST_LOSS_SCALE
+from gpt3_keras.backend.tensorflow import training
 from gpt3_keras.models import objective
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
@@ -115,13 +116,29 @@ def test_a_loss_that_is_none_is_named(value, monkeypatch):
         step(model)
 
 
-def test_steps_in_one_execution_stop_at_the_bad_one():
+@pytest.mark.parametrize("undoes", [False, True], ids=["fails", "undoes"])
+def test_steps_in_one_execution_stop_at_the_bad_one(undoes, monkeypatch):
+    """On a TPU no operation can fail: there the step is undone."""
+    if undoes:
+        monkeypatch.setattr(training, "on_tpu", lambda: True)
     model = make_model(steps_per_execution=4)
-    batches = [small.batch(9, 4, seed=seed) for seed in range(4)]
-    batches[2][2][0, 0] = np.nan
+    batches = [small.batch(9, 4, seed=seed) for seed in range(2)]
+    data = small.dataset(batches)
+    model.fit(data, shuffle=False, verbose=0)
+    before = state(model)
+    assert int(model.optimizer.iterations) == 2
+    batches[0][2][0, 0] = np.nan
     with pytest.raises(backend.NotFiniteError, match="At step 3"):
         model.fit(small.dataset(batches), shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 2
+    assert_same(before, state(model))
+
+
+def test_a_step_that_is_undone_logs_what_any_step_logs(monkeypatch):
+    expected = step(make_model())
+    monkeypatch.setattr(training, "on_tpu", lambda: True)
+    found = step(make_model())
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_float16_lowers_its_scale_and_goes_on():

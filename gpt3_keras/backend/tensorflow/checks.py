@@ -3,6 +3,7 @@
 import contextlib
 import re
 
+import keras
 import tensorflow as tf
 from keras import tree
 
@@ -18,6 +19,8 @@ _NETWORK_ERRORS = (
     tf.errors.InternalError,
 )
 _MARK = "gpt3_keras_not_finite"
+# What tells a step's caller where numbers are none; not one of the logs.
+IS_BAD = "is_bad"
 
 
 def assert_finite(holds, iterations, is_bad):
@@ -40,6 +43,19 @@ def named(error, model):
         return error
     is_bad = [bit == "1" for bit in re.findall("[01]", found[2])]
     return not_finite(model, int(found[1]), is_bad)
+
+
+def raise_if_bad(logs, model):
+    """Takes the mark of a step that was undone out of its logs.
+
+    Raises:
+        NotFiniteError: the mark is set; no weight has changed.
+    """
+    is_bad = logs.pop(IS_BAD, None)
+    if is_bad is None or not is_bad.numpy().any():
+        return
+    step = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) + 1
+    raise not_finite(model, step, is_bad.numpy())
 
 
 def local(values, strategy):

@@ -51,10 +51,13 @@ def step_function(model, step):
         try:
             with checks.naming_lost_workers(strategy):
                 if isinstance(iterator, in_graph):
-                    return all_steps(iterator)
+                    logs = all_steps(iterator)
+                    checks.raise_if_bad(logs, model)
+                    return logs
                 steps = range(model.steps_per_execution)
                 for _, data in zip(steps, iterator, strict=False):
                     logs = one_step(data)
+                    checks.raise_if_bad(logs, model)
                 return logs
         except tf.errors.InvalidArgumentError as error:
             raise checks.named(error, model) from None
@@ -81,8 +84,14 @@ def _up_to(num_steps, one_step, iterator):
             ),
         )
 
+    def goes_on(count, logs, batch):
+        is_fine = True
+        if checks.IS_BAD in logs:
+            is_fine = ~tf.reduce_any(logs[checks.IS_BAD])
+        return (count < num_steps) & batch.has_value() & is_fine
+
     return tf.while_loop(
-        lambda count, _, batch: (count < num_steps) & batch.has_value(),
+        goes_on,
         body,
         (1, logs, iterator.get_next_as_optional()),
         parallel_iterations=1,

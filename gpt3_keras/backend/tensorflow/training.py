@@ -25,7 +25,8 @@ def train_step(model, data):
 
     Returns:
         What `model.record` makes of the sums over the whole batch, see
-        `GPT3CausalLM.compute_losses`, and of `"gradient_norm"`.
+        `GPT3CausalLM.compute_losses`, and of `"gradient_norm"`. On a TPU,
+        where no operation can fail, also `checks.IS_BAD`.
     """
     optimizer, loss_scale = loss_scaling.unwrap(model.optimizer)
     variables = model.trainable_variables
@@ -40,21 +41,26 @@ def train_step(model, data):
         tf.concat([tf.stack(tree.flatten(sums)), norms], axis=0)
     )
     is_fine = ~tf.reduce_any(is_bad)
-    guards = []
-    if loss_scale is None:
+    undoes = loss_scale is not None or on_tpu()
+    guards, state = [], []
+    if undoes:
+        state = [*variables, *optimizer.variables]
+    else:
         guards.append(
             checks.assert_finite(is_fine, optimizer.iterations, is_bad)
         )
-    state = () if loss_scale is None else [*variables, *optimizer.variables]
     before = [tf.identity(variable.value) for variable in state]
     with tf.control_dependencies(guards), _reduced_already(optimizer):
         optimizer.apply(gradients, variables)
 
     def finish(strategy, sums, norms, is_fine, is_bad, before):
         report = {}
-        if loss_scale is not None:
+        if undoes:
             _undo_unless(strategy, is_fine, state, before)
+        if loss_scale is not None:
             report = _update_loss_scale(strategy, loss_scale, is_fine, is_bad)
+        elif undoes:
+            report[checks.IS_BAD] = checks.local(is_bad, strategy)
         sums, norms, is_fine = checks.local((sums, norms, is_fine), strategy)
         report["gradient_norm"] = tf.norm(norms)
         sums = tree.map_structure(lambda x: tf.where(is_fine, x, 0.0), sums)
@@ -117,7 +123,7 @@ def _accumulate(model, batch, variables, loss_scale=None):
             parallel_iterations=1,
         )[1:]
 
-    if model.compiles_step and not _on_tpu():
+    if model.compiles_step and not on_tpu():
         # The update stays outside: XLA would drop the assertion before it,
         # and has no collectives on some devices.
         accumulate = tf.function(accumulate, jit_compile=True, autograph=False)
@@ -246,5 +252,6 @@ def _update_loss_scale(strategy, loss_scale, is_fine, is_bad):
         return {"loss_scale": tf.identity(new_scale)}
 
 
-def _on_tpu():
+def on_tpu():
+    """Whether the present strategy's replicas are a TPU's."""
     return isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
