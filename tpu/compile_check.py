@@ -2,8 +2,8 @@
 
 The step is the one that `gpt3-keras train` runs, on JAX or on TensorFlow,
 traced with the shapes and shardings of the config and compiled by libtpu for a
-topology that need not be there. What is printed of memory, FLOPs and collectives
-is the compiler's; nothing has run. Rates are estimates, and say so.
+topology that need not be there. What is printed of memory, FLOPs and
+collectives is the compiler's; nothing has run. Rates are estimates, and say so.
 
     python tpu/compile_check.py --config configs/tpu_v5e_8.yaml
 
