@@ -28,17 +28,12 @@ def pytest_ignore_collect(collection_path):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_tensorflow():
-    """Graphs that run a few times are not worth optimising.
-
-    Nor is their input worth tuning: who drops an iterator waits for the tuner,
-    which in TensorFlow 2.20 sleeps for up to a minute.
+def untuned_input():
+    """tf.data without its tuner, which in TensorFlow 2.20 sleeps for up to a
+    minute while who drops an iterator waits for it.
     """
     import tensorflow as tf
 
-    tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": True}
-    )
     untuned = tf.data.Options()
     untuned.autotune.enabled = False
     iterate = tf.data.Dataset.__iter__

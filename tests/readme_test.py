@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from gpt3_keras import cli_arguments
+from tests import sweep
 
 SMALL = """
 model: {num_heads: 2, hidden_dim: 16, max_sequence_length: 32,
@@ -69,6 +70,7 @@ def test_shell_blocks_name_verbs_and_options_that_exist(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@sweep.IN_A_SWEEP
 def test_the_block_on_several_devices_runs(tmp_path, free_ports):
     """As it stands, but on a small config and ports that are free."""
     (block,) = [b for b in blocks("bash") if "worker_hosts" in b]

@@ -156,7 +156,7 @@ def _text(step, reports, backend):
     split = "rows split" if mesh is None else f"mesh {dict(mesh.shape)}"
     lines = [
         f"{step.topology}, {len(step.devices)} chips, {split}: "
-        f"{step.num_parameters() or 'unknown':,} parameters, "
+        f"{step.num_parameters():,} parameters, "
         f"{step.config.training.precision}, T = {length}, {backend}'s step, "
         "compiled; nothing has run"
     ]

@@ -183,7 +183,6 @@ def main():
     groups = step_model.variable_groups(model)
     sizes = [sum(v.value.numpy().nbytes for v in group) for group in groups]
     facts = {
-        "num_parameters": model.count_params(),
         "num_state": sum(map(len, groups)),
         "parameter_bytes": sizes[0],
         "optimizer_bytes": sizes[2],

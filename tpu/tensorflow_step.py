@@ -1,5 +1,6 @@
 """The training step of TensorFlow's backend, compiled for a TPU topology."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -55,14 +56,20 @@ class TensorFlowStep:
             )
         self.facts = {}
 
+    @functools.cached_property
+    def model(self):
+        """The model, made once more on this side, for what it counts."""
+        return step_model.build(self.config)
+
     def num_parameters(self):
-        """Numbers that the model learns; known after `compile`."""
-        return self.facts.get("num_parameters")
+        """Numbers that the model learns."""
+        return self.model.count_params()
 
     def model_flops(self):
         """FLOPs that a step of the model needs, however it is computed."""
-        backbone = step_model.build(self.config).backbone
-        return flops.train_step_flops(backbone, self.rows, self.length)
+        return flops.train_step_flops(
+            self.model.backbone, self.rows, self.length
+        )
 
     def compile(self, micro_batches):
         """The `Report` of the step with its rows in so many parts."""

@@ -6,6 +6,7 @@ writes FOLDER/jax.npz and the checkpoint FOLDER/jax, and goes on from the
 checkpoints of the other backends that are named.
 """
 
+import functools
 import os
 import pathlib
 import sys
@@ -122,7 +123,9 @@ def reading():
     }
 
 
+@functools.cache
 def _checkpointed():
+    """A model that has learnt a little; compiled once for all that follows."""
     model = make_model()
     fit(model, 3, optimizer=keras.optimizers.AdamW(1e-2))
     return model
@@ -138,9 +141,7 @@ def save(folder, name):
 
 def resume(folder, name):
     """The next step's loss from another backend's checkpoint."""
-    model = make_model("gru")
-    model.compile(seed=7, optimizer=keras.optimizers.AdamW(1e-2))
-    model.optimizer.build(model.trainable_variables)
+    model = _checkpointed()
     store = CheckpointStore(pathlib.Path(folder) / name, keep=1)
     store.restore(3, model, model.optimizer)
     return {f"resumed/{name}": _next_loss(model)}

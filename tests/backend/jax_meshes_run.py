@@ -1,8 +1,8 @@
 """Trains on JAX over meshes of eight virtual devices of one processor.
 
-    KERAS_BACKEND=jax python -m tests.backend.jax_meshes_run FILE
+    KERAS_BACKEND=jax python -m tests.backend.jax_meshes_run FILE MESH...
 
-writes what it found as JSON.
+writes what it found as JSON, without a mesh ("off") and on those named.
 """
 
 import json
@@ -124,10 +124,11 @@ def gathered(model):
     return re.findall(r"= \w+\[([\d,]*)\][^ ]* all-gather(?:-start)?\(", hlo)
 
 
-def main(path):
+def main(path, *names):
     jax.config.update("jax_num_cpu_devices", 8)
     found = {}
-    for name, mesh in MESHES.items():
+    for name in ("off", *names):
+        mesh = MESHES[name]
         runtime = {"strategy": "off"}
         if mesh is not None:
             runtime = {"strategy": "model_parallel", "mesh": mesh}
@@ -147,4 +148,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -12,6 +12,7 @@ import pytest
 
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
+from tests import sweep
 from tests.models import small
 
 VOCABULARY_SIZE = 128
@@ -57,7 +58,7 @@ def train(seed, num_steps, choices):
     ("seed", "num_steps", "choices"),
     [
         (0, 80, {}),
-        pytest.param(1, 120, small.OTHER_CHOICES, marks=pytest.mark.slow),
+        sweep.case(1, 120, small.OTHER_CHOICES),
     ],
     ids=["default", "other"],
 )
