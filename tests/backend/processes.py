@@ -19,7 +19,14 @@ def start(backend, *arguments, **options):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=rooms.ROOT,
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "JAX_PLATFORMS": "cpu",
+            # Programs that run a few times are not worth optimising.
+            "XLA_FLAGS": "--xla_backend_optimization_level=0 "
+            "--xla_llvm_disable_expensive_passes=true",
+        },
         **options,
     )
 
