@@ -2,7 +2,8 @@
 # requirements.lock. Nothing is needed but Python 3.11, pip and make.
 #
 #   make demo [TEXT=path] [OUTPUT=folder]    train, write, export on real text
-#   make test [ARGS="tests/layers -x"]       the whole suite, on all cores
+#   make test [ARGS="tests/layers -x"]       the whole suite, on all cores;
+#                                            GPT3_KERAS_SWEEP=1: every case
 #   make check                               ruff, fast tests, doc examples
 #   make bazel-test [ARGS=--config=slow]     bazel: builds //..., fast tests
 #   make bench [ARGS=--quick]                one JSON line per figure
