@@ -18,17 +18,8 @@ import os
 import re
 import sys
 
-# Before JAX is imported: libtpu shall not look for devices.
-_ENVIRONMENT = {
-    "KERAS_BACKEND": "jax",
-    "JAX_PLATFORMS": "cpu",
-    "TPU_SKIP_MDS_QUERY": "1",
-    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
-    "TPU_WORKER_HOSTNAMES": "localhost",
-    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
-    "TPU_LOG_DIR": "disabled",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-}
+import without_tpu
+
 # Peak dense bfloat16 FLOPs a second of a chip: the "System architecture" pages
 # of Google Cloud's TPU documentation, read 2026-11.
 _PEAK_FLOPS = {"v5e": 197e12, "v5p": 459e12, "v6e": 918e12, "tpu7x": 2307e12}
@@ -38,7 +29,7 @@ _UTILISATIONS = (0.2, 0.4)
 def main(argv=None):
     """Runs the check; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(without_tpu.environment("jax"))
     from gpt3_keras.config import load_config
 
     try:

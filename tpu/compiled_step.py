@@ -9,20 +9,12 @@ import jax
 import keras
 import numpy as np
 import step_model
+from hlo import collectives
 from jax.experimental import topologies
 
 from gpt3_keras import backend
 from gpt3_keras.training import flops
 from gpt3_keras.training import layout
-
-_COLLECTIVES = (
-    "all-reduce",
-    "all-gather",
-    "reduce-scatter",
-    "collective-permute",
-    "all-to-all",
-)
-_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "pred": 1}
 
 
 @dataclasses.dataclass
@@ -211,24 +203,3 @@ def refusal(error):
     if found:
         return f"wants {found[1]} of {found[2]} HBM"
     return text[:300]
-
-
-def collectives(hlo):
-    """From each kind of collective to how many a program has, and bytes.
-
-    Bytes are those of the results, once for each place in the program: what
-    stands in a loop moves that much in every round.
-    """
-    found = {}
-    kinds = "|".join(_COLLECTIVES)
-    for line in hlo.splitlines():
-        match = re.search(rf"= (.*?) ({kinds})(-start)?\(", line)
-        if not match:
-            continue
-        num_bytes = 0
-        for dtype, sizes in re.findall(r"(\w+)\[([\d,]*)\]", match[1]):
-            shape = [int(size) for size in sizes.split(",") if size]
-            num_bytes += _BYTES.get(dtype, 4) * math.prod(shape)
-        number, total = found.get(match[2], (0, 0))
-        found[match[2]] = number + 1, total + num_bytes
-    return found

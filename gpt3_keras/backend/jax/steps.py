@@ -5,7 +5,6 @@ import keras
 import numpy as np
 
 from gpt3_keras.backend import errors
-from gpt3_keras.backend.jax.training import IS_BAD
 
 
 def step_function(model, step):
@@ -61,7 +60,7 @@ def current_value(model, metric_variable):
 
 def _check(model, logs, state):
     """Takes the mark of bad numbers out of `logs`; raises if one is set."""
-    is_bad = logs.pop(IS_BAD, None)
+    is_bad = logs.pop(errors.IS_BAD, None)
     if is_bad is None or not (is_bad := np.asarray(is_bad)).any():
         return
     names = (

@@ -10,9 +10,7 @@ from jax import numpy as jnp
 from keras import tree
 
 from gpt3_keras.backend import loss_scaling
-
-# What tells a step's caller where numbers are none; not one of the logs.
-IS_BAD = "is_bad"
+from gpt3_keras.backend.errors import IS_BAD
 
 
 def train_step(model, state, data):

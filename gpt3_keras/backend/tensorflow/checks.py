@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from gpt3_keras.backend.errors import IS_BAD
 from gpt3_keras.backend.errors import WorkerLostError
 from gpt3_keras.backend.errors import not_finite
 
@@ -19,8 +20,6 @@ _NETWORK_ERRORS = (
     tf.errors.InternalError,
 )
 _MARK = "gpt3_keras_not_finite"
-# What tells a step's caller where numbers are none; not one of the logs.
-IS_BAD = "is_bad"
 
 
 def assert_finite(holds, iterations, is_bad):

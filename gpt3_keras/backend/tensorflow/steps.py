@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from gpt3_keras.backend import errors
 from gpt3_keras.backend import plain
 from gpt3_keras.backend.tensorflow import checks
 
@@ -86,8 +87,8 @@ def _up_to(num_steps, one_step, iterator):
 
     def goes_on(count, logs, batch):
         is_fine = True
-        if checks.IS_BAD in logs:
-            is_fine = ~tf.reduce_any(logs[checks.IS_BAD])
+        if errors.IS_BAD in logs:
+            is_fine = ~tf.reduce_any(logs[errors.IS_BAD])
         return (count < num_steps) & batch.has_value() & is_fine
 
     return tf.while_loop(

@@ -10,6 +10,7 @@ import contextlib
 import tensorflow as tf
 from keras import tree
 
+from gpt3_keras.backend import errors
 from gpt3_keras.backend import loss_scaling
 from gpt3_keras.backend.tensorflow import checks
 from gpt3_keras.backend.tensorflow.head import fresh_zeros
@@ -26,7 +27,7 @@ def train_step(model, data):
     Returns:
         What `model.record` makes of the sums over the whole batch, see
         `GPT3CausalLM.compute_losses`, and of `"gradient_norm"`. On a TPU,
-        where no operation can fail, also `checks.IS_BAD`.
+        where no operation can fail, also `errors.IS_BAD`.
     """
     optimizer, loss_scale = loss_scaling.unwrap(model.optimizer)
     variables = model.trainable_variables
@@ -60,7 +61,7 @@ def train_step(model, data):
         if loss_scale is not None:
             report = _update_loss_scale(strategy, loss_scale, is_fine, is_bad)
         elif undoes:
-            report[checks.IS_BAD] = checks.local(is_bad, strategy)
+            report[errors.IS_BAD] = checks.local(is_bad, strategy)
         sums, norms, is_fine = checks.local((sums, norms, is_fine), strategy)
         report["gradient_norm"] = tf.norm(norms)
         sums = tree.map_structure(lambda x: tf.where(is_fine, x, 0.0), sums)
