@@ -127,6 +127,10 @@ def test_steps_in_one_execution_stop_at_the_bad_one(undoes, monkeypatch):
     with pytest.raises(backend.NotFiniteError, match="At step 3"):
         model.fit(small.dataset(batches), shuffle=False, verbose=0)
     assert int(model.optimizer.iterations) == 2
+    twin = make_model(steps_per_execution=2)
+    twin.fit(small.dataset(batches[:2]), shuffle=False, verbose=0)
+    for weight, other in zip(state(model), state(twin), strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-5, atol=1e-6)
 
 
 def test_a_step_that_is_undone_logs_what_any_step_logs(monkeypatch):
