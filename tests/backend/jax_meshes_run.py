@@ -13,12 +13,12 @@ import jax
 import keras
 import numpy as np
 
-from gpt3_keras import backend
 from gpt3_keras.config_training import RuntimeConfig
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.training import layout
 from gpt3_keras.training import strategies
+from tests.backend.jax_program import step_program
 
 VOCABULARY = 64
 ROWS, LENGTH = 8, 10
@@ -99,28 +99,7 @@ def shardings(model):
 
 def gathered(model):
     """The shapes that the compiled step gathers from several devices."""
-    x, y, weights = batch()
-    put = keras.distribution.distribution().get_data_layout
-
-    def on_mesh(array):
-        return jax.device_put(array, put(array.shape).backend_layout)
-
-    data = jax.tree.map(on_mesh, (x, y, weights))
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    state = tuple([v.value for v in group] for group in groups)
-    step = jax.jit(
-        lambda *arguments: backend.train_step(model, *arguments),
-        out_shardings=(
-            None,
-            jax.tree.map(lambda value: value.sharding, state),
-        ),
-    )
-    hlo = step.lower(state, data).compile().as_text()
+    hlo = step_program(model, batch())
     return re.findall(r"= \w+\[([\d,]*)\][^ ]* all-gather(?:-start)?\(", hlo)
 
 

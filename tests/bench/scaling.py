@@ -111,7 +111,7 @@ def measure(mesh, num_steps):
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     moved = 0
     if backend == "jax":
-        moved = sum(num_bytes for _, num_bytes in collectives(model).values())
+        moved = moved_on_jax(model)
     elif mesh != "1x1":
         learns = sum(w.numpy().nbytes for w in model.trainable_weights)
         moved = learns * int(mesh.partition("x")[0])
@@ -125,38 +125,17 @@ def measure(mesh, num_steps):
     }
 
 
-def collectives(model):
-    """From a kind of collective to (number, bytes), of the compiled step."""
-    import jax
+def moved_on_jax(model):
+    """Bytes that the collectives of the compiled step give."""
     import keras
 
-    from gpt3_keras import backend
+    if keras.distribution.distribution() is None:
+        return 0
+    from tests.backend.jax_program import step_program
     from tpu import hlo
 
-    distribution = keras.distribution.distribution()
-    if distribution is None:
-        return {}
-
-    def on_mesh(array):
-        layout = distribution.get_data_layout(array.shape)
-        return jax.device_put(array, layout.backend_layout)
-
-    data = jax.tree.map(on_mesh, batch())
-    state = tuple(
-        [v.value for v in group]
-        for group in (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
-        )
-    )
-    step = jax.jit(
-        lambda *arguments: backend.train_step(model, *arguments),
-        out_shardings=(None, jax.tree.map(lambda v: v.sharding, state)),
-    )
-    program = step.lower(state, data).compile().as_text()
-    return hlo.collectives(program)
+    found = hlo.collectives(step_program(model, batch()))
+    return sum(num_bytes for _, num_bytes in found.values())
 
 
 def run(backend, mesh, num_steps):
