@@ -157,14 +157,16 @@ def _text(step, reports, backend):
         lines.append(
             f"{report.rows} rows a step, {report.micro_batches} micro-batches "
             f"of {part} rows a chip, {report.rows * length:,} tokens a step: "
-            + ("fits" if report.error is None else "DOES NOT FIT")
+            + _verdict(report.error)
         )
         if report.error is not None:
-            lines.append(
-                f"  {report.error}; larger training.micro_batches, "
-                "runtime.rematerialize=true, a smaller data.batch_size, or "
-                "runtime.strategy=model_parallel take less"
-            )
+            lines.append(f"  {report.error}")
+            if "HBM" in report.error:
+                lines[-1] += (
+                    "; larger training.micro_batches, "
+                    "runtime.rematerialize=true, a smaller data.batch_size, or "
+                    "runtime.strategy=model_parallel take less"
+                )
             continue
         lines += _details(step, report)
     fitting = [r for r in reports if r.error is None]
@@ -174,6 +176,13 @@ def _text(step, reports, backend):
         )
         lines.append(f"largest micro-batch that fits: {rows} rows a chip")
     return "\n".join(lines)
+
+
+def _verdict(error):
+    """Whether a step fits, or could not be compiled at all."""
+    if error is None:
+        return "fits"
+    return "DOES NOT FIT" if "HBM" in error else "DOES NOT COMPILE"
 
 
 def _details(step, report):

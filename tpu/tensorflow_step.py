@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -107,6 +108,9 @@ class TensorFlowStep:
 
     def _lower(self, report):
         """The step as HLO, or None, and then the report says why."""
+        # JAX has left the place of its own libtpu there.
+        environment = dict(os.environ)
+        environment.pop("TPU_LIBRARY_PATH", None)
         with tempfile.NamedTemporaryFile(suffix=".hlo") as file:
             process = subprocess.run(
                 [
@@ -115,6 +119,7 @@ class TensorFlowStep:
                     *("--micro-batches", str(report.micro_batches)),
                     *("--output", file.name),
                 ],
+                env=environment,
                 capture_output=True,
                 text=True,
             )
