@@ -50,6 +50,8 @@ class LambadaConfig(Section):
             before.
         repeated_weight: in the loss, of the other words of a passage that
             stand in it before, where the last word has 1.
+        rename_rate: share of the names in a passage that are replaced by
+            others, all over it.
     """
 
     section = "task.lambada"
@@ -57,11 +59,12 @@ class LambadaConfig(Section):
     ends: str = "sentence"
     copied_share: float = 1.0
     repeated_weight: float = 1.0
+    rename_rate: float = 0.0
 
     def validate(self):
         self._require_choice(("lambada", "plain"), "style")
         self._require_choice(("sentence", "word"), "ends")
-        self._require_shares("copied_share")
+        self._require_shares("copied_share", "rename_rate")
         self._require_at_least(0, "repeated_weight")
 
 

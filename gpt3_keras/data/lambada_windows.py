@@ -6,6 +6,7 @@ import numpy as np
 
 from gpt3_keras.data import hashing
 from gpt3_keras.data import lambada
+from gpt3_keras.data import lambada_names
 from gpt3_keras.data import shuffling
 from gpt3_keras.data import text
 from gpt3_keras.data.lambada_cuts import Cut
@@ -16,7 +17,9 @@ _BLOCK_CHARS = 1 << 18
 _NUM_OPEN = 8
 
 
-def training_passages(source, *, seed, epoch, copied_share=1.0, **cut):
+def training_passages(
+    source, *, seed, epoch, copied_share=1.0, rename=None, **cut
+):
     """Yields the passages of an epoch, shuffled.
 
     Passages overlap: every word that can be a target is one. A target is a
@@ -54,7 +57,8 @@ def training_passages(source, *, seed, epoch, copied_share=1.0, **cut):
     files = lambada.training_files(source)
     order = shuffling.file_order([file.key for file in files], seed, epoch)
     streams = (
-        _file_passages(files[i], seed, epoch, copied_share, cut) for i in order
+        _file_passages(files[i], seed, epoch, copied_share, rename, cut)
+        for i in order
     )
     return _mixed(streams, hashing.name_hash(seed, epoch, "streams"))
 
@@ -80,7 +84,7 @@ def window_counts(source, **cut):
     return counts
 
 
-def _file_passages(file, seed, epoch, copied_share, cut):
+def _file_passages(file, seed, epoch, copied_share, rename, cut):
     """Yields a file's passages, shuffled by the stretch."""
     for number, block in enumerate(_blocks(file.path)):
         windows = Windows(block, cut)
@@ -88,8 +92,12 @@ def _file_passages(file, seed, epoch, copied_share, cut):
         draws = hashing.counter_hash(
             base, np.arange(len(windows.is_copied), dtype="uint64")
         )
+        names = lambada_names.find_names(block) if rename else ()
         for i in _chosen(windows.is_copied, draws, copied_share):
-            yield windows.passage(i, file.path)
+            passage = windows.passage(i, file.path)
+            if rename is not None:
+                passage = rename(passage, names, int(draws[i]))
+            yield passage
 
 
 def _chosen(is_copied, draws, copied_share):

@@ -140,7 +140,7 @@ def duration(secs):
 def training_detail(record):
     """What a training bar says beside its count, from a window's record."""
     parts = [
-        f"{label} {record[name]:.{digits}f}"
+        f"{label} {record[name]:z.{digits}f}"
         for label, name, digits in (
             ("loss", "loss", 3),
             ("lm", "language_model_loss", 2),

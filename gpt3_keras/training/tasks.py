@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from gpt3_keras.data import dialogue_text
 from gpt3_keras.data import lambada
+from gpt3_keras.data import lambada_names
 from gpt3_keras.data import lambada_windows
 from gpt3_keras.data import summaries
 from gpt3_keras.data.augmented_dialogues import augmented_dialogue
@@ -17,10 +18,12 @@ from gpt3_keras.data.dialogue_renaming import RenameValues
 from gpt3_keras.data.dialogue_rows import DialogueReader
 from gpt3_keras.data.dialogue_schema import read_schema
 from gpt3_keras.data.dialogue_schema import schema_path
+from gpt3_keras.data.lambada_names import RenameNames
 from gpt3_keras.data.task_rows import Example
 from gpt3_keras.data.task_rows import RowMaker
 from gpt3_keras.data.task_rows import task_dataset
 from gpt3_keras.data.words import RepeatedWords
+from gpt3_keras.models.tokenizer import GPT3Tokenizer
 from gpt3_keras.training import augmenting
 
 # Dialogues whose lengths stand for those of all.
@@ -69,7 +72,7 @@ def texts(config):
     """Yields the text of a task's training data, for a vocabulary."""
     task = config.task
     if task.name == "lambada":
-        for passage in _passages(config, epoch=0):
+        for passage in _passages(config, rename=None, epoch=0):
             yield f"{passage.context} {passage.target}\n"
     elif task.name == "summaries":
         for summary in summaries.read_summaries(task.train):
@@ -83,7 +86,7 @@ def texts(config):
                     yield f" {dialogue_text.lower(said) if lower else said}\n"
 
 
-def _passages(config, epoch):
+def _passages(config, rename, epoch):
     section = config.task.lambada
     return lambada_windows.training_passages(
         config.task.train,
@@ -92,14 +95,32 @@ def _passages(config, epoch):
         style=section.style,
         ends=section.ends,
         copied_share=section.copied_share,
+        rename=rename,
+    )
+
+
+def _rename_names(config):
+    """A `RenameNames`, or None where none is asked.
+
+    The names are those of GPT-3's vocabulary, whichever one the model has.
+    """
+    section = config.task.lambada
+    if not section.rename_rate:
+        return None
+    return RenameNames(
+        lambada_names.names_of_vocabulary(GPT3Tokenizer()),
+        section.rename_rate,
+        lowercase=section.style == "lambada",
     )
 
 
 def _lambada(config, tokenizer):
     task, section = config.task, config.task.lambada
 
+    rename = _rename_names(config)
+
     def read(epoch):
-        return map(_example, _passages(config, epoch))
+        return map(_example, _passages(config, rename, epoch))
 
     language = config.augmentation.language
     row_maker = RowMaker(

@@ -105,6 +105,7 @@ def test_the_detail_names_what_there_is():
         "gate 0.38  lr 1.0e-04  12,346 tokens/s  31% of matmul speed"
     )
     assert len(detail) <= 120
+    assert "constraints 0.00 " in training_detail(window(constraint_loss=-1e-9))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""LAMBADA's accuracy while a model learns, with a pointer and without one.
+
+Trains `configs/lambada.yaml` twice through the command line, each time with the
+same steps on the same passages. The model without pointer learns as a plain
+generator, and its gate is shut when it is measured. One JSON line for each
+checkpoint of either, and a picture of them all.
+
+    python tests/bench/lambada_curve.py [--steps 800] [--every 200]
+        [--folder DIR] [--output tests/bench/results]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import gpt3_keras as gk
+from gpt3_keras.data.lambada import read_passages
+from gpt3_keras.evaluation.lambada import last_word
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = pathlib.Path(
+    os.environ.get("GPT3_KERAS_DATA", ROOT.parent / "shared" / "data")
+)
+PASSAGES = DATA / "lambada" / "lambada_development_plain_text.txt"
+ENTIRE, SHUT = "with pointer", "without pointer"
+SETTINGS = {
+    ENTIRE: (),
+    SHUT: (
+        "losses.language_model=0",
+        "losses.generator=1",
+        "losses.pointer=0",
+        "losses.gate=0",
+        "training.early_stopping.metric=loss",
+    ),
+}
+# A gate of 1 to the last bit of a float32.
+_SHUT_LOGIT = 100.0
+
+
+def train(variant, num_steps, every, workdir):
+    """Trains one variant, or goes on with it, and keeps every checkpoint."""
+    overrides = (
+        f"task.train={DATA}/novels_en/*.txt",
+        f"task.validation={PASSAGES}",
+        f"training.validation_steps={num_steps}",
+        f"training.checkpoint_steps={every}",
+        "training.keep_checkpoints=1000",
+        f"training.phases=[{{name: last words, steps: {num_steps}, "
+        "data: task, context_weight: 0.0}]",
+        *SETTINGS[variant],
+    )
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "gpt3_keras.cli", "train"),
+            *("--config", "lambada", "--workdir", workdir),
+            *(x for override in overrides for x in ("--set", override)),
+        ],
+        check=True,
+        cwd=ROOT,
+    )
+
+
+def checkpoints(workdir):
+    """(step, folder) of each checkpoint of a run, the earliest first."""
+    folders = (workdir / "checkpoints").iterdir()
+    return sorted(
+        (int(folder.name), folder)
+        for folder in folders
+        if folder.name.isdigit()
+    )
+
+
+def measure(folder, variant, passages):
+    """The figures of a checkpoint."""
+    model = gk.GPT3CausalLM.from_preset(str(folder / "model"))
+    if variant == SHUT:
+        gate = model.backbone.pointer.gate_output
+        gate.kernel.assign(np.zeros(gate.kernel.shape))
+        gate.bias.assign([_SHUT_LOGIT])
+    return last_word(model, passages)
+
+
+def draw(curves, path):
+    """A picture of accuracies by step."""
+    figure, axes = plt.subplots(figsize=(6, 3.6), dpi=120, layout="constrained")
+    for variant, points in curves.items():
+        axes.plot(*zip(*points, strict=True), marker="o", label=variant)
+    axes.set(xlabel="steps of 32 passages", ylabel="last words told")
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--every", type=int, default=200)
+    parser.add_argument("--passages", type=int, help="only so many")
+    parser.add_argument("--folder", type=pathlib.Path, help="keeps the runs")
+    parser.add_argument("--output", type=pathlib.Path, help="for the picture")
+    parser.add_argument(
+        "--quick", action="store_true", help="20 steps, 100 passages"
+    )
+    arguments = parser.parse_args()
+    num_steps, every, limit = (
+        (20, 10, 100)
+        if arguments.quick
+        else (arguments.steps, arguments.every, arguments.passages)
+    )
+    passages = list(read_passages(PASSAGES))[:limit]
+    curves = {}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = arguments.folder or pathlib.Path(folder)
+        for variant in SETTINGS:
+            workdir = folder / variant.replace(" ", "_")
+            train(variant, num_steps, every, workdir)
+            for step, checkpoint in checkpoints(workdir):
+                figures = measure(checkpoint, variant, passages)
+                curves.setdefault(variant, []).append(
+                    (step, figures["accuracy"])
+                )
+                entire = dict(curves[ENTIRE]).get(step)
+                line = {
+                    "name": f"lambada_accuracy/{variant}/step {step}",
+                    "value": round(figures["accuracy"], 4),
+                    "unit": f"share of {len(passages):,} passages",
+                    "peer": entire,
+                    "ratio": entire and round(figures["accuracy"] / entire, 3),
+                    "perplexity": float(f"{figures['perplexity']:.4g}"),
+                }
+                print(json.dumps(line), flush=True)
+    if arguments.output:
+        draw(curves, arguments.output / "lambada_curve.png")
+
+
+if __name__ == "__main__":
+    main()
