@@ -20,10 +20,12 @@ _chosen = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
 build_optimizer = _chosen.build_optimizer
 compiled = _chosen.compiled
 current_value = _chosen.current_value
+generate_function = _chosen.generate_function
 gru = _chosen.gru
 lstm = _chosen.lstm
 mixture_loss = _chosen.mixture_loss
 naming_lost_workers = _chosen.naming_lost_workers
+padded_sizes = _chosen.padded_sizes
 rows_where = _chosen.rows_where
 step_function = _chosen.step_function
 sync_variables = _chosen.sync_variables
@@ -38,10 +40,12 @@ __all__ = [
     "build_optimizer",
     "compiled",
     "current_value",
+    "generate_function",
     "gru",
     "lstm",
     "mixture_loss",
     "naming_lost_workers",
+    "padded_sizes",
     "rows_where",
     "step_function",
     "sync_variables",

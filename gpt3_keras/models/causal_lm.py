@@ -251,6 +251,12 @@ class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
             strip_prompt,
         )
 
+    def make_generate_function(self):
+        """As KerasHub's; on TensorFlow one graph serves rows of all sizes."""
+        if self.generate_function is None and not self.run_eagerly:
+            self.generate_function = backend.generate_function(self)
+        return super().make_generate_function()
+
     def generate_step(self, inputs, stop_token_ids=None, sampler=None):
         """Writes on a batch of padded prompts; compiled by `generate`.
 

@@ -4,6 +4,7 @@ import itertools
 
 from keras import ops
 
+from gpt3_keras import backend
 from gpt3_keras import functional
 from gpt3_keras.models import prompts
 
@@ -28,10 +29,17 @@ def write(
         pad_id = model.preprocessor.tokenizer.pad_token_id
     if stop_token_ids == "auto":
         stop_token_ids = _default_stop_token_ids(model)
-    x = prompts.pad(rows, length, pad_id)
+    num_rows, padded_length = backend.padded_sizes(
+        len(rows), length, model.backbone.max_sequence_length
+    )
+    spare = [rows[0]] * (num_rows - len(rows))
+    x = prompts.pad([*rows, *spare], padded_length, pad_id)
     outputs = model.make_generate_function()(x, stop_token_ids)
     rows = prompts.new_rows(
-        {k: ops.convert_to_numpy(v) for k, v in outputs.items()},
+        {
+            name: ops.convert_to_numpy(values)[: len(rows), :length]
+            for name, values in outputs.items()
+        },
         [len(row) for row in rows],
         max_new_tokens,
         strip_prompt,

@@ -7,7 +7,6 @@ C for those of one chunk.
 import functools
 
 import jax
-import keras
 from jax import numpy as jnp
 
 from gpt3_keras import functional_head as equations
@@ -162,34 +161,3 @@ def rows_where(mask, arrays):
         )
         for x in arrays
     ]
-
-
-def compiled(function, model):
-    """`function` of arrays under `jax.jit`.
-
-    Args:
-        function: of arrays, and of Python numbers, for each of which it is
-            compiled anew.
-        model: the Keras model whose variables it reads.
-    """
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def run(numbers, values, arrays):
-        arguments = [
-            array if number is None else number
-            for number, array in zip(numbers, arrays, strict=True)
-        ]
-        mapping = zip(model.variables, values, strict=True)
-        with keras.StatelessScope(state_mapping=list(mapping)):
-            return function(*arguments)
-
-    def call(*arguments):
-        is_number = [isinstance(x, int | float) for x in arguments]
-        parts = list(zip(is_number, arguments, strict=True))
-        return run(
-            tuple(x if number else None for number, x in parts),
-            [variable.value for variable in model.variables],
-            tuple(None if number else x for number, x in parts),
-        )
-
-    return call

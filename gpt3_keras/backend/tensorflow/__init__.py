@@ -1,11 +1,15 @@
 """What the TensorFlow backend offers; the others have the same names."""
 
 from gpt3_keras.backend.plain import current_value as current_value
+from gpt3_keras.backend.plain import padded_sizes as padded_sizes
 from gpt3_keras.backend.plain import sync_variables as sync_variables
 from gpt3_keras.backend.tensorflow.checks import (
     naming_lost_workers as naming_lost_workers,
 )
-from gpt3_keras.backend.tensorflow.head import compiled as compiled
+from gpt3_keras.backend.tensorflow.functions import compiled as compiled
+from gpt3_keras.backend.tensorflow.functions import (
+    generate_function as generate_function,
+)
 from gpt3_keras.backend.tensorflow.head import mixture_loss as mixture_loss
 from gpt3_keras.backend.tensorflow.head import rows_where as rows_where
 from gpt3_keras.backend.tensorflow.head import (

@@ -206,15 +206,3 @@ def fresh_zeros(shape, dtype, witness):
     """
     zero = tf.math.is_nan(tf.cast(tf.reduce_max(witness), "float32"))
     return tf.fill(shape, tf.cast(zero, dtype))
-
-
-def compiled(function, model):
-    """`function` of tensors as one graph, traced once for each structure.
-
-    Args:
-        function: of tensors, and of numbers that each get a graph of their
-            own.
-        model: the Keras model whose variables it reads.
-    """
-    del model  # A graph holds the variables themselves.
-    return tf.function(function, reduce_retracing=True)

@@ -2,9 +2,11 @@
 
 from gpt3_keras.backend.plain import build_optimizer as build_optimizer
 from gpt3_keras.backend.plain import current_value as current_value
+from gpt3_keras.backend.plain import generate_function as generate_function
 from gpt3_keras.backend.plain import naming_lost_workers as naming_lost_workers
+from gpt3_keras.backend.plain import padded_sizes as padded_sizes
 from gpt3_keras.backend.plain import sync_variables as sync_variables
-from gpt3_keras.backend.torch.head import compiled as compiled
+from gpt3_keras.backend.torch.functions import compiled as compiled
 from gpt3_keras.backend.torch.head import mixture_loss as mixture_loss
 from gpt3_keras.backend.torch.head import rows_where as rows_where
 from gpt3_keras.backend.torch.head import target_log_probs as target_log_probs

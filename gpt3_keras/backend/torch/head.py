@@ -6,7 +6,6 @@ C for those of one chunk.
 
 import torch
 from keras import ops
-from keras import tree
 
 from gpt3_keras import functional_head as equations
 
@@ -122,23 +121,3 @@ def _chunks(arrays):
 def rows_where(mask, arrays):
     """The rows of each array at which `mask`, bool (N,), holds."""
     return [array[mask] for array in arrays]
-
-
-def compiled(function, model):
-    """`function` of arrays and numbers, without gradients.
-
-    Args:
-        function: of arrays, or of dicts of them, and of Python numbers.
-        model: the Keras model whose variables it reads.
-    """
-    del model  # They are read as they are.
-
-    @torch.no_grad()
-    def run(*arguments):
-        return function(*tree.map_structure(_as_tensor, arguments))
-
-    return run
-
-
-def _as_tensor(x):
-    return x if isinstance(x, int | float) else ops.convert_to_tensor(x)
