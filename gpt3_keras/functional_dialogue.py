@@ -33,6 +33,40 @@ def state_log_probs(update_log_probs, previous):
     )
 
 
+def belief_log_probs(update_log_probs, is_turn):
+    """log b_n, what a slot is believed to have after each turn.
+
+    b_n(v) = keep_n b_{n-1}(v) + u_n(v),  b_0 = [v = 0]
+           = u_1(v) keep_2 ... keep_n + ... + u_n(v) + [v = 0] keep_1 ... keep_n
+
+    That is p(s_n) with all earlier states summed out, where
+    `state_log_probs` is given the state before.
+
+    Args:
+        update_log_probs: float32 (B, N, ..., 1 + C), of keeping, then of
+            taking each candidate; candidate 0 is what a slot begins with.
+        is_turn: bool (B, N); at others every slot keeps its value.
+
+    Returns:
+        float32 (B, N, ..., C).
+    """
+    rank = len(update_log_probs.shape)
+    is_turn = ops.reshape(is_turn, (*ops.shape(is_turn), *[1] * (rank - 2)))
+    keep = ops.where(is_turn, update_log_probs[..., :1], 0.0)
+    taken = functional.mask_logits(update_log_probs[..., 1:], is_turn)
+    kept = ops.cumsum(keep, axis=1)
+    places = ops.arange(ops.shape(taken)[1])
+    is_past_NM = ops.greater_equal(places[:, None], places)
+    since = taken[:, None] + kept[:, :, None] - kept[:, None]
+    since = functional.mask_logits(
+        since,
+        ops.reshape(is_past_NM, (*ops.shape(is_past_NM), *[1] * (rank - 2))),
+    )
+    is_first = ops.equal(ops.arange(ops.shape(taken)[-1]), 0)
+    begun = functional.mask_logits(kept + 0.0 * taken, is_first)
+    return ops.logaddexp(ops.logsumexp(since, axis=2), begun)
+
+
 def masked_log_softmax(logits, mask):
     """log softmax over the last axis, float32, of what `mask` lets in."""
     logits = functional.mask_logits(ops.cast(logits, "float32"), mask)

@@ -30,6 +30,32 @@ def test_a_slot_keeps_its_value_or_takes_a_new_one():
     assert total[1, 2] < 1 - 1e-3
 
 
+@pytest.mark.parametrize("inner", [(), (2,)])
+def test_a_belief_is_updated_turn_by_turn(inner):
+    updates = log_probs(3, 6, *inner, 5)
+    is_turn = np.array(
+        [[1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0], [1, 0, 0, 0, 0, 0]], bool
+    )
+    found = functional_dialogue.belief_log_probs(updates, is_turn)
+    belief = np.zeros((3, *inner, 4))
+    belief[..., 0] = 1.0
+    for n in range(6):
+        update = np.exp(updates[:, n].astype("float64"))
+        new = update[..., :1] * belief + update[..., 1:]
+        turn = is_turn[:, n].reshape(-1, *[1] * (len(inner) + 1))
+        belief = np.where(turn, new, belief)
+        np.testing.assert_allclose(np.exp(found[:, n]), belief, rtol=1e-5)
+    np.testing.assert_allclose(belief.sum(axis=-1), 1.0, rtol=1e-6)
+
+
+def test_a_belief_survives_what_is_never_taken_nor_kept():
+    updates = np.full((1, 3, 4), functional.MASKED_LOGIT, "float32")
+    updates[:, :, 2] = 0.0  # Candidate 1 is taken for sure, again and again.
+    found = functional_dialogue.belief_log_probs(updates, np.ones((1, 3), bool))
+    np.testing.assert_allclose(np.exp(found), [[[0.0, 1.0, 0.0]] * 3])
+    assert np.isfinite(np.asarray(found)).all()
+
+
 def test_masked_log_softmax():
     logits = oracles.states(2, 4)
     mask = np.array([[1, 1, 0, 1], [0, 1, 0, 0]], bool)

@@ -54,6 +54,35 @@ def slot_oracle(logits, label_smoothing):
     return total
 
 
+IS_TURN = np.array([[1, 0, 1], [1, 1, 1]], bool)
+
+
+def belief_loss(logits):
+    """A state's loss with all states before it summed out."""
+    updates = functional_dialogue.masked_log_softmax(logits, True)
+    log_probs = functional_dialogue.belief_log_probs(updates, IS_TURN)
+    return losses_dialogue.slot_loss(
+        log_probs, TARGETS % 3, np.ones((2, 3, 3), bool), WEIGHTS
+    )
+
+
+def belief_oracle(logits):
+    total = 0.0
+    for b in range(2):
+        belief = np.eye(3)[0]
+        for n in range(3):
+            update = np.exp(oracles.log_softmax(logits[b, n]))
+            if IS_TURN[b, n]:
+                belief = update[0] * belief + update[1:]
+            total -= WEIGHTS[b, n] * np.log(belief[TARGETS[b, n] % 3])
+    return total
+
+
+def test_the_gradient_goes_through_beliefs():
+    check(belief_loss(LOGITS), belief_oracle(LOGITS), WEIGHTS.sum())
+    check_gradient(lambda x: belief_loss(x)[0], belief_oracle, [LOGITS])
+
+
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.9])
 def test_slot_loss(label_smoothing):
     total = slot_oracle(LOGITS, label_smoothing)

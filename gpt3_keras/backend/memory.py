@@ -23,4 +23,5 @@ def keep_freed_memory():
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    return all([mallopt(name, value) for name, value in _SETTINGS.items()])
+    done = [mallopt(name, value) for name, value in _SETTINGS.items()]
+    return all(done)

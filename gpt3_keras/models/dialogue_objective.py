@@ -151,12 +151,19 @@ def _text_sums(model, x, weights, dropout_key, kernel_gradient):
 
 def _turn_sums(model, outputs, states, x, y, weights_BN):
     """The sums of the dialogue's own terms, and of the accuracies."""
-    intents_BNI = functional_dialogue.state_log_probs(
-        outputs["intent_updates"], y["intents"][..., 0]
+    intents_BNI = functional_dialogue.belief_log_probs(
+        outputs["intent_updates"], weights_BN > 0
     )
     before_BNS, now_BNS = y["slots"][..., 0], y["slots"][..., 1]
-    slots_BNSC = functional_dialogue.state_log_probs(
-        outputs["slot_updates"], before_BNS
+    # What an open slot took before is no candidate now, but one that it has.
+    slots_BNSC = ops.where(
+        x["is_open"][:, None, :, None],
+        functional_dialogue.state_log_probs(
+            outputs["slot_updates"], before_BNS
+        ),
+        functional_dialogue.belief_log_probs(
+            outputs["slot_updates"], weights_BN > 0
+        ),
     )
     weights_BNS = weights_BN[..., None] * ops.cast(now_BNS >= 0, "float32")
     takes_new = ops.logical_and(x["is_open"][:, None], now_BNS == 2)
@@ -241,7 +248,10 @@ def _mean(states, mask):
 
 
 def _accuracies(intents_BNI, slots_BNSC, y, weights_BN, weights_BNS):
-    """How often the likeliest state is right, given the right one before."""
+    """How often the likeliest state is right.
+
+    That of open slots is given the right one before.
+    """
     intent_BN = ops.argmax(intents_BNI, axis=-1) == y["intents"][..., 1]
     slot_BNS = ops.argmax(slots_BNSC, axis=-1) == y["slots"][..., 1]
     joint_BN = ops.all(ops.logical_or(slot_BNS, weights_BNS == 0), axis=-1)
