@@ -155,15 +155,8 @@ def _turn_sums(model, outputs, states, x, y, weights_BN):
         outputs["intent_updates"], weights_BN > 0
     )
     before_BNS, now_BNS = y["slots"][..., 0], y["slots"][..., 1]
-    # What an open slot took before is no candidate now, but one that it has.
-    slots_BNSC = ops.where(
-        x["is_open"][:, None, :, None],
-        functional_dialogue.state_log_probs(
-            outputs["slot_updates"], before_BNS
-        ),
-        functional_dialogue.belief_log_probs(
-            outputs["slot_updates"], weights_BN > 0
-        ),
+    slots_BNSC = functional_dialogue.state_log_probs(
+        outputs["slot_updates"], before_BNS
     )
     weights_BNS = weights_BN[..., None] * ops.cast(now_BNS >= 0, "float32")
     takes_new = ops.logical_and(x["is_open"][:, None], now_BNS == 2)
@@ -248,10 +241,7 @@ def _mean(states, mask):
 
 
 def _accuracies(intents_BNI, slots_BNSC, y, weights_BN, weights_BNS):
-    """How often the likeliest state is right.
-
-    That of open slots is given the right one before.
-    """
+    """How often the likeliest state is right; of slots given the one before."""
     intent_BN = ops.argmax(intents_BNI, axis=-1) == y["intents"][..., 1]
     slot_BNS = ops.argmax(slots_BNSC, axis=-1) == y["slots"][..., 1]
     joint_BN = ops.all(ops.logical_or(slot_BNS, weights_BNS == 0), axis=-1)
