@@ -122,10 +122,7 @@ def similarity_loss(
 
     Reference: van den Oord et al. 2018 (arXiv:1807.03748), eq. 4.
     """
-    contexts, replies = (
-        ops.normalize(ops.cast(x, "float32"), axis=-1, epsilon=1e-6)
-        for x in (contexts, replies)
-    )
+    contexts, replies = _of_length_one(contexts), _of_length_one(replies)
     if form == "least_squares":
         sim_BN = ops.sum(contexts * replies, axis=-1)
         return ops.sum(weights * (2.0 - 2.0 * sim_BN)), ops.sum(weights)
@@ -136,3 +133,13 @@ def similarity_loss(
     loss_BN = ops.logsumexp(rivals_BNN, axis=-1) - own_BN
     loss_BN = ops.where(real_BN, loss_BN, 0.0)
     return ops.sum(weights * loss_BN), ops.sum(weights)
+
+
+def _of_length_one(x):
+    """x / |x|, and zeros for zeros.
+
+    Of these `ops.normalize` has no gradient but on TensorFlow.
+    """
+    x = ops.cast(x, "float32")
+    square = ops.sum(ops.square(x), axis=-1, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(square, 1e-12))

@@ -17,6 +17,7 @@ TINY = (
     "data.batch_size=32",
     "training.micro_batches=2",
     "runtime.rematerialize=false",
+    "generation.max_new_tokens=8",
 )
 ENVIRONMENT = rooms.ROOT / ".venv-tpu" / "installed"
 
