@@ -142,15 +142,16 @@ def dialogues():
         label_smoothing=0.1,
         loss_weights=dict.fromkeys(dialogue_objective.TERMS, 0.5),
     )
-    before = values(model)
+    before = [ops.convert_to_numpy(w) for w in model.weights]
     history = model.fit(
         small_dialogues.dataset([small_dialogues.batch(4, 1, 3)]),
         shuffle=False,
         verbose=0,
     )
     found = {"dialogues/loss": np.array(history.history["loss"])}
-    for path, value in values(model).items():
-        found[f"dialogues/gradient/{path}"] = before[path] - value
+    for weight, value in zip(model.weights, before, strict=True):
+        change = value - ops.convert_to_numpy(weight)
+        found[f"dialogues/gradient/{weight.path}"] = change
     return found
 
 
