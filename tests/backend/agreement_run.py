@@ -15,11 +15,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from gpt3_keras.models import dialogue_objective
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.training.checkpoints import CheckpointStore
-from tests.models import small_dialogues
 
 VOCABULARY = 61
 LENGTH = 12
@@ -41,7 +39,7 @@ def batch():
     return x, ids[:, 1:].astype("int32"), mask.astype("float32")
 
 
-def make_model(rnn="gru", dropout=0.2, dtype="float32"):
+def make_model(rnn="gru", dropout=0.2):
     """A tiny model whose weights are the same on every backend."""
     model = GPT3CausalLM(
         GPT3Backbone(
@@ -52,7 +50,6 @@ def make_model(rnn="gru", dropout=0.2, dtype="float32"):
             rnn=rnn,
             pointer_hidden_dims=(8, 8),
             dropout=dropout,
-            dtype=dtype,
         )
     )
     rng = np.random.default_rng(1)
@@ -126,35 +123,6 @@ def reading():
     }
 
 
-def half_precision():
-    """Losses of some steps in float16, its scale managed by the optimizer."""
-    model = make_model(dtype="mixed_float16")
-    losses = fit(model, 4, optimizer=keras.optimizers.AdamW(1e-2))
-    return {"half/losses": losses}
-
-
-def dialogues():
-    """The loss and the gradient of a batch of dialogues, every term on."""
-    model = small_dialogues.model(dropout=0.2, word_dropout=0.2)
-    model.compile(
-        optimizer=keras.optimizers.SGD(1.0),
-        seed=7,
-        label_smoothing=0.1,
-        loss_weights=dict.fromkeys(dialogue_objective.TERMS, 0.5),
-    )
-    before = [ops.convert_to_numpy(w) for w in model.weights]
-    history = model.fit(
-        small_dialogues.dataset([small_dialogues.batch(4, 1, 3)]),
-        shuffle=False,
-        verbose=0,
-    )
-    found = {"dialogues/loss": np.array(history.history["loss"])}
-    for weight, value in zip(model.weights, before, strict=True):
-        change = value - ops.convert_to_numpy(weight)
-        found[f"dialogues/gradient/{weight.path}"] = change
-    return found
-
-
 @functools.cache
 def _checkpointed():
     """A model that has learnt a little; compiled once for all that follows."""
@@ -201,8 +169,6 @@ def run(folder, others):
         **gradients("gru"),
         **gradients("lstm"),
         **training(),
-        **half_precision(),
-        **dialogues(),
         **reading(),
         **save(folder, name),
     }
