@@ -1,10 +1,9 @@
-"""The README's table of performance, from what the benchmarks wrote.
+"""A table of performance, from what the benchmarks wrote.
 
     python -m tests.performance_table
 
 prints it. Each line of a benchmark is one figure, kept in
-`tests/bench/results/<benchmark>.jsonl`; `tests/performance_table_test.py` holds
-README to it.
+`tests/bench/results/<benchmark>.jsonl`; what is not there has no row.
 """
 
 import functools

@@ -24,6 +24,10 @@ import without_tpu
 # of Google Cloud's TPU documentation, read 2026-11.
 _PEAK_FLOPS = {"v5e": 197e12, "v5p": 459e12, "v6e": 918e12, "tpu7x": 2307e12}
 _UTILISATIONS = (0.2, 0.4)
+_ADVICE = (
+    "; larger training.micro_batches, runtime.rematerialize=true, a smaller "
+    "data.batch_size, or runtime.strategy=model_parallel take less"
+)
 
 
 def main(argv=None):
@@ -160,13 +164,8 @@ def _text(step, reports, backend):
             + _verdict(report.error)
         )
         if report.error is not None:
-            lines.append(f"  {report.error}")
-            if "HBM" in report.error:
-                lines[-1] += (
-                    "; larger training.micro_batches, "
-                    "runtime.rematerialize=true, a smaller data.batch_size, or "
-                    "runtime.strategy=model_parallel take less"
-                )
+            advice = _ADVICE if _is_too_big(report.error) else ""
+            lines.append(f"  {report.error}{advice}")
             continue
         lines += _details(step, report)
     fitting = [r for r in reports if r.error is None]
@@ -182,7 +181,11 @@ def _verdict(error):
     """Whether a step fits, or could not be compiled at all."""
     if error is None:
         return "fits"
-    return "DOES NOT FIT" if "HBM" in error else "DOES NOT COMPILE"
+    return "DOES NOT FIT" if _is_too_big(error) else "DOES NOT COMPILE"
+
+
+def _is_too_big(error):
+    return "HBM" in error
 
 
 def _details(step, report):

@@ -89,9 +89,8 @@ class RenameValues:
                 draw = hashing.name_hash(
                     self.seed, epoch, dialogue.id, slot.name, c
                 )
-                chance = (draw >> 32) / 2**32
                 if (
-                    chance < self.rate
+                    hashing.fraction(draw) < self.rate
                     and free
                     and (s, c) in _renamable(service)
                     and _is_said((s, c), taken.get((s, c), ()), said, slot)

@@ -18,6 +18,11 @@ def name_hash(seed, *names):
     return int.from_bytes(digest, "little")
 
 
+def fraction(number):
+    """A hash as a float in [0, 1); it follows from the upper half alone."""
+    return (number >> 32) / 2**32
+
+
 def counter_hash(base, counter):
     """The hash at a place of the sequence that starts from `base`.
 

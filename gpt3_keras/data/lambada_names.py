@@ -109,7 +109,7 @@ class RenameNames:
         renamed = {}
         for word in words:
             draw = hashing.name_hash(base, word)
-            if word not in names or (draw >> 32) / 2**32 >= self.rate:
+            if word not in names or hashing.fraction(draw) >= self.rate:
                 continue
             new = self.new_names[draw % len(self.new_names)]
             new = new.lower() if self.lowercase else new

@@ -95,9 +95,7 @@ def _file_passages(file, seed, epoch, copied_share, rename, cut):
         names = lambada_names.find_names(block) if rename else ()
         for i in _chosen(windows.is_copied, draws, copied_share):
             passage = windows.passage(i, file.path)
-            if rename is not None:
-                passage = rename(passage, names, int(draws[i]))
-            yield passage
+            yield rename(passage, names, int(draws[i])) if rename else passage
 
 
 def _chosen(is_copied, draws, copied_share):

@@ -117,10 +117,8 @@ def _rename_names(config):
 def _lambada(config, tokenizer):
     task, section = config.task, config.task.lambada
 
-    rename = _rename_names(config)
-
-    def read(epoch):
-        return map(_example, _passages(config, rename, epoch))
+    def reader(rename):
+        return lambda epoch: map(_example, _passages(config, rename, epoch))
 
     language = config.augmentation.language
     row_maker = RowMaker(
@@ -133,7 +131,8 @@ def _lambada(config, tokenizer):
     validation = RowMaker(tokenizer, task.sequence_length)
     return _task_data(
         config,
-        _augmented(config, read, language),
+        reader(None),
+        _augmented(config, reader(_rename_names(config)), language),
         row_maker,
         lambda _: map(_example, lambada.read_passages(task.validation)),
         validation,
@@ -162,6 +161,7 @@ def _summaries(config, tokenizer):
     )
     return _task_data(
         config,
+        reader(task.train),
         _augmented(config, reader(task.train)),
         row_maker,
         reader(task.validation),
@@ -241,7 +241,10 @@ def _augmented(config, read, language=None):
     return lambda epoch: augmented_examples(read(epoch), steps, epoch, language)
 
 
-def _task_data(config, read, row_maker, read_validation, validation_maker):
+def _task_data(
+    config, read_plain, read, row_maker, read_validation, validation_maker
+):
+    """`read` is trained on; `read_plain`, unchanged, is as long."""
     task = config.task
 
     def train(first_row=0):
@@ -262,6 +265,6 @@ def _task_data(config, read, row_maker, read_validation, validation_maker):
     return TaskData(
         train,
         validation,
-        lambda: sum(1 for _ in read(0)),
+        lambda: sum(1 for _ in read_plain(0)),
         task.sequence_length,
     )

@@ -8,7 +8,6 @@ named.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import resource
@@ -17,21 +16,11 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import turns
+
 import gpt3_keras as gk
 from gpt3_keras.data import shards
 from gpt3_keras.data.sources import find_files
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATA = os.environ.get("GPT3_KERAS_DATA", ROOT.parent / "shared" / "data")
-
-
-def report(name, value, unit, peer=None, **details):
-    """One JSON line; `peer` is the floor that the value is held against."""
-    ratio = None if peer is None else float(f"{value / peer:.4g}")
-    value = float(f"{value:.4g}")
-    peer = None if peer is None else float(f"{peer:.4g}")
-    line = {"name": name, "value": value, "unit": unit, "peer": peer}
-    print(json.dumps({**line, "ratio": ratio, **details}), flush=True)
 
 
 def peak_megabytes():
@@ -55,8 +44,8 @@ def read(name, source, tokenizer, num_epochs):
             first_secs = time.perf_counter() - start
         num_batches += 1
     seconds = time.perf_counter() - start
-    report(f"{name}_first_batch", first_secs, "s")
-    report(f"{name}_reading", num_batches * 8 * 256 / seconds, "tokens/s")
+    turns.report(f"{name}_first_batch", first_secs, "s")
+    turns.report(f"{name}_reading", num_batches * 8 * 256 / seconds, "tokens/s")
 
 
 def tokenizing_speed(text, tokenizer):
@@ -74,7 +63,10 @@ def tokenizing_speed(text, tokenizer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    novels = [f"{DATA}/novels_en/ENG*.txt", f"{DATA}/novels_fr/FRA*.txt"]
+    novels = [
+        f"{turns.DATA}/novels_en/ENG*.txt",
+        f"{turns.DATA}/novels_fr/FRA*.txt",
+    ]
     parser.add_argument("--text", nargs="+", default=novels)
     parser.add_argument("--quick", action="store_true", help="once through")
     arguments = parser.parse_args()
@@ -88,7 +80,7 @@ def main():
         start = time.perf_counter()
         manifest = shards.prepare(arguments.text, output, tokenizer)
         seconds = time.perf_counter() - start
-        report(
+        turns.report(
             "preparing",
             manifest.num_tokens / seconds,
             "tokens/s",
@@ -99,13 +91,13 @@ def main():
         )
         start = time.perf_counter()
         shards.verify(output)
-        report("verifying", time.perf_counter() - start, "s")
+        turns.report("verifying", time.perf_counter() - start, "s")
         read("text", arguments.text, tokenizer, 1)
-        report("memory_once_through", peak_megabytes() - before, "MB")
+        turns.report("memory_once_through", peak_megabytes() - before, "MB")
         read("shards", output, tokenizer, num_epochs)
         if not arguments.quick:
             read("text_again", arguments.text, tokenizer, num_epochs)
-            report("memory_many_times", peak_megabytes() - before, "MB")
+            turns.report("memory_many_times", peak_megabytes() - before, "MB")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,9 @@ passage, read by `predict_on_batch`, which gives all log-probabilities.
     python tests/bench/evaluation.py [--passages 4869] [--turns 1]
 """
 
-import os
-import pathlib
-
 import turns
 
-ROOT = turns.ROOT
-DATA = pathlib.Path(
-    os.environ.get("GPT3_KERAS_DATA", ROOT.parent / "shared" / "data")
-)
-PASSAGES = DATA / "lambada" / "lambada_development_plain_text.txt"
+PASSAGES = turns.DATA / "lambada" / "lambada_development_plain_text.txt"
 OURS, PLAIN = "gpt3_keras", "padded_batches"
 _BATCH = 32
 

@@ -8,7 +8,6 @@ waited for a batch, and beside it two in a hundred.
 """
 
 import os
-import pathlib
 import tempfile
 import time
 
@@ -20,10 +19,7 @@ import turns
 import gpt3_keras as gk
 from gpt3_keras.data import shards
 
-DATA = pathlib.Path(
-    os.environ.get("GPT3_KERAS_DATA", turns.ROOT.parent / "shared" / "data")
-)
-NOVELS = f"{DATA}/novels_en/ENG*.txt"
+NOVELS = f"{turns.DATA}/novels_en/ENG*.txt"
 _GOAL = 0.02
 _LENGTH, _BATCH = 128, 8
 
@@ -73,7 +69,6 @@ def main():
                 share,
                 "share of a step",
                 peer=_GOAL,
-                ratio=share / _GOAL,
             )
 
 

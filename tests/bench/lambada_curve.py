@@ -12,7 +12,6 @@ A folder that holds the runs already is measured as it is.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import subprocess
@@ -24,16 +23,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import turns
 
 import gpt3_keras as gk
 from gpt3_keras.data.lambada import read_passages
 from gpt3_keras.evaluation.lambada import last_word
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATA = pathlib.Path(
-    os.environ.get("GPT3_KERAS_DATA", ROOT.parent / "shared" / "data")
-)
-PASSAGES = DATA / "lambada" / "lambada_development_plain_text.txt"
+PASSAGES = turns.DATA / "lambada" / "lambada_development_plain_text.txt"
 ENTIRE, SHUT = "with pointer", "without pointer"
 SETTINGS = {
     ENTIRE: (),
@@ -52,7 +48,7 @@ _SHUT_LOGIT = 100.0
 def train(variant, num_steps, every, workdir):
     """Trains one variant up to a step, and keeps every checkpoint."""
     overrides = (
-        f"task.train={DATA}/novels_en/*.txt",
+        f"task.train={turns.DATA}/novels_en/*.txt",
         f"task.validation={PASSAGES}",
         f"training.checkpoint_steps={every}",
         "training.validation_steps=100000",
@@ -65,7 +61,7 @@ def train(variant, num_steps, every, workdir):
             *("--config", "lambada", "--workdir", workdir),
             *(x for override in overrides for x in ("--set", override)),
         ],
-        cwd=ROOT,
+        cwd=turns.ROOT,
     )
     while process.poll() is None:
         time.sleep(1)
@@ -137,16 +133,13 @@ def main():
                 curves.setdefault(variant, []).append(
                     (step, figures["accuracy"])
                 )
-                entire = dict(curves[ENTIRE]).get(step)
-                line = {
-                    "name": f"lambada_accuracy/{variant}/step {step}",
-                    "value": round(figures["accuracy"], 4),
-                    "unit": f"share of {len(passages):,} passages",
-                    "peer": entire,
-                    "ratio": entire and round(figures["accuracy"] / entire, 3),
-                    "perplexity": float(f"{figures['perplexity']:.4g}"),
-                }
-                print(json.dumps(line), flush=True)
+                turns.report(
+                    f"lambada_accuracy/{variant}/step {step}",
+                    figures["accuracy"],
+                    f"share of {len(passages):,} passages",
+                    peer=dict(curves[ENTIRE]).get(step),
+                    perplexity=figures["perplexity"],
+                )
     if arguments.output:
         draw(curves, arguments.output / "lambada_curve.png")
 

@@ -17,6 +17,9 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = pathlib.Path(
+    os.environ.get("GPT3_KERAS_DATA", ROOT.parent / "shared" / "data")
+)
 _ROLE = "--contender"
 _DONE = "measured:"
 
@@ -153,12 +156,16 @@ def report_fact(name, own, peers, fact, unit):
                 own.facts[fact],
                 unit,
                 peer=peer.facts[fact],
-                ratio=own.facts[fact] / peer.facts[fact],
             )
 
 
 def report(name, value, unit, peer=None, ratio=None, **details):
-    """One JSON line, its numbers of four digits."""
+    """One JSON line, its numbers of four digits.
+
+    The ratio is that of the value and its peer's, unless one is given.
+    """
+    if ratio is None and peer:
+        ratio = value / peer
     line = {"name": name, "value": value, "unit": unit, "peer": peer}
     line |= {"ratio": ratio, **details}
     print(json.dumps({k: _short(v) for k, v in line.items()}), flush=True)

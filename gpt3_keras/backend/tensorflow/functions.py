@@ -13,10 +13,8 @@ def generate_function(model):
 
     Returns:
         A function of the inputs' dict and of stop tokens, each choice of
-        which has a graph; None where XLA wants to know the shapes.
+        which has a graph.
     """
-    if model.jit_compile:
-        return None
     signature = {
         "token_ids": tf.TensorSpec((None, None), "int32"),
         "padding_mask": tf.TensorSpec((None, None), "bool"),
