@@ -30,9 +30,11 @@ install() {
   fi
 }
 
-# In a session of its own: training outlives the connection.
+# In a session of its own: training outlives the connection. It has the lock
+# from here on; who asks for the status has it for a moment only.
 start() {
-  if is_running; then
+  exec 9>lock
+  if ! flock --timeout 2 9; then
     echo "Training runs already."
     return
   fi
@@ -43,8 +45,6 @@ start() {
 
 train() {
   local status=0
-  exec 9>lock
-  flock --nonblock 9
   env "PATH=$PWD/env/bin:$PATH" "$@" || status=$?
   echo "$status" >exit_code
 }

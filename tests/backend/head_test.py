@@ -258,19 +258,3 @@ def test_mixture_loss_in_half_precision(dtype):
     for gradient, expected in pairs:
         error = tf.norm(tf.cast(gradient, "float32") - expected)
         assert error < 0.05 * tf.norm(expected)
-
-
-# Small things.
-
-
-def test_compiled_functions_are_traced_once_for_many_shapes():
-    traces = []
-
-    def double(x):
-        traces.append(x.shape)
-        return 2 * x
-
-    double = backend.compiled(double, None)
-    for length in range(1, 6):
-        assert double(tf.ones(length)).shape == (length,)
-    assert len(traces) <= 2
