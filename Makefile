@@ -36,7 +36,7 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
-		--dist loadfile $(ARGS)
+		--dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

@@ -7,6 +7,8 @@ import argparse
 import os
 import pathlib
 
+from gpt3_keras.data import runners
+
 RUNNER_EXAMPLE = """\
 gpt3-keras prepare --input gs://texts/books --output gs://texts/shards \\
       --runner DataflowRunner --runner-option project=mine \\
@@ -147,14 +149,8 @@ def add_runner(parser):
     """Adds --runner and --runner-option."""
     parser.add_argument(
         "--runner",
-        choices=(
-            "local",
-            "DirectRunner",
-            "DataflowRunner",
-            "FlinkRunner",
-            "SparkRunner",
-        ),
-        default="local",
+        choices=(runners.LOCAL, *runners.BEAM),
+        default=runners.LOCAL,
         help="who does the work: this process (local, the default), or a "
         "runner of Apache Beam, which the extra gpt3-keras[beam] installs; "
         "the shards are the same",

@@ -27,6 +27,15 @@ def pytest_ignore_collect(collection_path):
     return True if is_script else None
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: none is left to a single process at last.
+
+    For `pytest -n 2 --dist loadfile --no-loadscope-reorder`.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def untuned_input():
     """tf.data without its tuner, which in TensorFlow 2.20 sleeps for up to a

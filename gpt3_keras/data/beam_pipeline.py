@@ -17,12 +17,11 @@ import threading
 
 import tensorflow as tf
 
+from gpt3_keras.data import runners
 from gpt3_keras.data import shard_parts
 from gpt3_keras.data import text_parts
 from gpt3_keras.data.manifest import Shard
 from gpt3_keras.data.manifest import SourceFile
-
-RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 
 _PART_BYTES = 16 << 20
 _LOOK_EVERY_SECS = 2.0
@@ -42,7 +41,7 @@ def pipeline_options(runner, options):
     """What Beam is told, checked.
 
     Args:
-        runner: one of `RUNNERS`.
+        runner: one of `runners.BEAM`.
         options: strings, "key=value" or "flag".
 
     Returns:
@@ -52,10 +51,10 @@ def pipeline_options(runner, options):
         ValueError: if Beam is not installed, or there is no such runner or
             option.
     """
-    if runner not in RUNNERS:
+    if runner not in runners.BEAM:
+        known = ", ".join((runners.LOCAL, *runners.BEAM))
         raise ValueError(
-            f"runner must be one of {', '.join(('local', *RUNNERS))}. "
-            f"Received: runner={runner!r}."
+            f"runner must be one of {known}. Received: runner={runner!r}."
         )
     beam = _import_beam(runner)
     flags = [f"--{option.removeprefix('--')}" for option in options]
@@ -117,7 +116,7 @@ def write(corpus, job, runner, options, progress):
     Args:
         corpus: a `text.TextCorpus`.
         job: a `shard_parts.Job`, whose output folder is there.
-        runner: one of `RUNNERS`.
+        runner: one of `runners.BEAM`.
         options: what `pipeline_options` gave.
         progress: as for `shards.prepare`.
 

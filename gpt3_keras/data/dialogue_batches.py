@@ -19,8 +19,9 @@ Texts of the schema have L tokens, utterances W. -1 fills up.
 | `x["is_open"]`          | (B, S), bool     | whether a span is the value  |
 | `x["mentions"]`         | (B, M, 5)        | turn, slot, candidate, first |
 |                         |                  | and last token               |
-| `y["intents"]`          | (B, N, 2)        | the turn before's, this one's|
-| `y["slots"]`            | (B, N, S, 2)     | candidates, likewise         |
+| `y["intents"]`          | (B, N)           | what the user wants by then  |
+| `y["slots"]`            | (B, N, S, 2)     | candidates: the turn before's|
+|                         |                  | and this one's               |
 | `y["requested"]`        | (B, N, S)        | 1 if asked about             |
 | `y["spans"]`            | (B, N, S, K, 2)  | right spans of a new value   |
 | `y["complete"]`         | (B, N), bool     | the intent is carried out    |
@@ -61,7 +62,7 @@ _RANKS = {
     "candidates": 2,
     "is_open": 1,
     "mentions": 2,
-    "intents": 2,
+    "intents": 1,
     "slots": 3,
     "requested": 2,
     "spans": 4,

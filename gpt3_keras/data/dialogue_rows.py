@@ -176,16 +176,15 @@ def _mentions(tokens, service):
 def _labels(dialogue, service, tokens):
     """`y` without the constraints."""
     num_turns, num_slots = len(dialogue.turns), len(service.slots)
-    intents = np.zeros((num_turns, 2), "int32")
+    intents = np.zeros(num_turns, "int32")
     slots = np.full((num_turns, num_slots, 2), -1, "int32")
     requested = np.zeros((num_turns, num_slots), "int32")
     spans = np.full((num_turns, num_slots, MAX_SPANS, 2), -1, "int32")
-    state, intent = {}, 0
+    state = {}
     for n, turn in enumerate(dialogue.turns):
         if turn.is_context:
             continue
-        intents[n] = intent, service.intent_names.index(turn.intent)
-        intent = intents[n, 1]
+        intents[n] = service.intent_names.index(turn.intent)
         for s, slot in enumerate(service.slots):
             requested[n, s] = slot.name in turn.requested
             if slot.requestable_only:

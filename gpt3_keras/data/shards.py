@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from gpt3_keras.data import beam_pipeline
 from gpt3_keras.data import manifest as manifests
+from gpt3_keras.data import runners
 from gpt3_keras.data.manifest import Manifest
 from gpt3_keras.data.manifest import SourceFile
 from gpt3_keras.data.prepared import PreparedCorpus
@@ -34,7 +35,7 @@ def prepare(
     max_shard_bytes=DEFAULT_SHARD_BYTES,
     overwrite=False,
     progress=None,
-    runner="local",
+    runner=runners.LOCAL,
     runner_options=(),
 ):
     """Tokenises text into a folder of shards.
@@ -54,7 +55,7 @@ def prepare(
         overwrite: bool, whether the prepared text that is in `output` may be
             replaced; it stays usable until the new one is whole.
         progress: function of (bytes of text read, bytes of text), or None.
-        runner: "local", or one of `beam_pipeline.RUNNERS`: Apache Beam, which
+        runner: "local", or one of `runners.BEAM`: Apache Beam, which
             the extra `beam` installs, then does the work, on many machines.
             The shards are the same.
         runner_options: strings "key=value", what the runner is told.
@@ -122,7 +123,7 @@ def _check_shard_bytes(max_shard_bytes):
 
 def _check_runner(runner, options):
     """What Beam is told; None where this process does the work."""
-    if runner != "local":
+    if runner != runners.LOCAL:
         return beam_pipeline.pipeline_options(runner, options)
     if options:
         raise ValueError(

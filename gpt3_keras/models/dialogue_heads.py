@@ -11,6 +11,13 @@ from gpt3_keras.models.dialogue_attention import UtteranceAttention
 # The candidate of an open slot that is a span of the dialogue so far. Before
 # it stand "none" and "dontcare", after it the span that was taken earlier.
 NEW_SPAN = 2
+# Layers to D features, and to one.
+_DENSE = (
+    *("text_hidden", "text", "element_hidden", "element"),
+    *("context", "state", "described", "hidden"),
+    *("candidate", "intent_candidate", "start", "end"),
+)
+_OUTPUTS = ("keep", "new_span", "requested", "intent")
 
 
 class DialogueHeads(keras.layers.Layer):
@@ -58,28 +65,23 @@ class DialogueHeads(keras.layers.Layer):
         self.attention = UtteranceAttention(
             hidden_dim, num_heads, dtype=self.dtype_policy, name="attention"
         )
-        for name in ("text_hidden", "text", "element_hidden", "element"):
-            setattr(self, f"{name}_dense", self._dense(name))
-        for name in ("context", "state", "described", "hidden"):
-            setattr(self, f"{name}_dense", self._dense(name))
-        for name in ("candidate", "intent_candidate", "start", "end"):
-            setattr(self, f"{name}_dense", self._dense(name))
-        for name in ("keep", "new_span", "requested", "intent"):
+        for name in _DENSE:
+            setattr(self, f"{name}_dense", self._dense(name, hidden_dim))
+        for name in _OUTPUTS:
             setattr(self, f"{name}_output", self._dense(f"{name}_output", 1))
 
-    def _dense(self, name, units=None):
-        return keras.layers.Dense(
-            units or self.hidden_dim, dtype=self.dtype_policy, name=name
-        )
+    def _dense(self, name, units):
+        return keras.layers.Dense(units, dtype=self.dtype_policy, name=name)
 
     def build(self, states_shape, *_):
         size = self.hidden_dim
         self.attention.build(states_shape)
-        for name, layer in vars(self).items():
-            if name.endswith(("_dense", "_output")):
-                is_context = name == "context_dense"
-                width = 2 * (size + self.num_heads) if is_context else size
-                layer.build((None, width))
+        for name in _DENSE:
+            is_context = name == "context"
+            width = 2 * (size + self.num_heads) if is_context else size
+            getattr(self, f"{name}_dense").build((None, width))
+        for name in _OUTPUTS:
+            getattr(self, f"{name}_output").build((None, size))
         self.intent_query = self.add_weight(
             shape=(size,), initializer="glorot_uniform", name="intent_query"
         )

@@ -170,7 +170,7 @@ def _turn_sums(model, outputs, states, x, y, weights_BN):
     return {
         "intent": losses_dialogue.slot_loss(
             intents_BNI,
-            y["intents"][..., 1],
+            y["intents"],
             _valid(intents_BNI),
             weights_BN,
             smoothing,
@@ -242,7 +242,7 @@ def _mean(states, mask):
 
 def _accuracies(intents_BNI, slots_BNSC, y, weights_BN, weights_BNS):
     """How often the likeliest state is right; of slots given the one before."""
-    intent_BN = ops.argmax(intents_BNI, axis=-1) == y["intents"][..., 1]
+    intent_BN = ops.argmax(intents_BNI, axis=-1) == y["intents"]
     slot_BNS = ops.argmax(slots_BNSC, axis=-1) == y["slots"][..., 1]
     joint_BN = ops.all(ops.logical_or(slot_BNS, weights_BNS == 0), axis=-1)
     return {

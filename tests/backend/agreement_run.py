@@ -15,9 +15,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from gpt3_keras.models import dialogue_objective
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.training.checkpoints import CheckpointStore
+from tests import sweep
+from tests.models import small_dialogues
 
 VOCABULARY = 61
 LENGTH = 12
@@ -39,7 +42,7 @@ def batch():
     return x, ids[:, 1:].astype("int32"), mask.astype("float32")
 
 
-def make_model(rnn="gru", dropout=0.2):
+def make_model(rnn="gru", dropout=0.2, dtype="float32"):
     """A tiny model whose weights are the same on every backend."""
     model = GPT3CausalLM(
         GPT3Backbone(
@@ -50,6 +53,7 @@ def make_model(rnn="gru", dropout=0.2):
             rnn=rnn,
             pointer_hidden_dims=(8, 8),
             dropout=dropout,
+            dtype=dtype,
         )
     )
     rng = np.random.default_rng(1)
@@ -91,15 +95,24 @@ def gradients(rnn):
     return found
 
 
-def training():
-    """Losses and weights after some steps, in one part and in three."""
+@functools.cache
+def _trained(num_parts):
+    """A model after some steps, compiled once for all that follows; losses."""
+    model = make_model()
+    optimizer = keras.optimizers.AdamW(1e-2, global_clipnorm=1.0)
+    losses = fit(model, NUM_STEPS, optimizer=optimizer, micro_batches=num_parts)
+    return model, losses
+
+
+def training(name):
+    """Losses and weights after some steps, in one part and in three.
+
+    In three on PyTorch alone by default: other tests cut the batches of the
+    other two.
+    """
     found = {}
-    for num_parts in (1, 3):
-        model = make_model()
-        optimizer = keras.optimizers.AdamW(1e-2, global_clipnorm=1.0)
-        found[f"{num_parts}/losses"] = fit(
-            model, NUM_STEPS, optimizer=optimizer, micro_batches=num_parts
-        )
+    for num_parts in (1, 3) if sweep.IS_ON or name == "torch" else (1,):
+        model, found[f"{num_parts}/losses"] = _trained(num_parts)
         for path, value in values(model).items():
             found[f"{num_parts}/weights/{path}"] = value
     return found
@@ -123,27 +136,48 @@ def reading():
     }
 
 
-@functools.cache
-def _checkpointed():
-    """A model that has learnt a little; compiled once for all that follows."""
-    model = make_model()
-    fit(model, 3, optimizer=keras.optimizers.AdamW(1e-2))
-    return model
+def half_precision():
+    """Losses of some steps in float16, its scale managed by the optimizer."""
+    model = make_model(dtype="mixed_float16")
+    losses = fit(model, 4, optimizer=keras.optimizers.AdamW(1e-2))
+    return {"half/losses": losses}
+
+
+def dialogues():
+    """The loss and the gradient of a batch of dialogues, every term on."""
+    model = small_dialogues.model(dropout=0.2, word_dropout=0.2)
+    model.compile(
+        optimizer=keras.optimizers.SGD(1.0),
+        seed=7,
+        label_smoothing=0.1,
+        loss_weights=dict.fromkeys(dialogue_objective.TERMS, 0.5),
+    )
+    before = [ops.convert_to_numpy(w) for w in model.weights]
+    history = model.fit(
+        small_dialogues.dataset([small_dialogues.batch(4, 1, 3)]),
+        shuffle=False,
+        verbose=0,
+    )
+    found = {"dialogues/loss": np.array(history.history["loss"])}
+    for weight, value in zip(model.weights, before, strict=True):
+        change = value - ops.convert_to_numpy(weight)
+        found[f"dialogues/gradient/{weight.path}"] = change
+    return found
 
 
 def save(folder, name):
-    """Trains a little, saves, and goes on for a step."""
-    model = _checkpointed()
+    """Saves a trained model, and goes on for two steps."""
+    model, _ = _trained(1)
     store = CheckpointStore(pathlib.Path(folder) / name, keep=1)
-    store.save(3, model, model.optimizer, {"step": 3})
+    store.save(NUM_STEPS, model, model.optimizer, {"step": NUM_STEPS})
     return {"next_loss": _next_loss(model)}
 
 
 def resume(folder, name):
-    """The next step's loss from another backend's checkpoint."""
-    model = _checkpointed()
+    """The next steps' losses from another backend's checkpoint."""
+    model, _ = _trained(1)
     store = CheckpointStore(pathlib.Path(folder) / name, keep=1)
-    store.restore(3, model, model.optimizer)
+    store.restore(NUM_STEPS, model, model.optimizer)
     return {f"resumed/{name}": _next_loss(model)}
 
 
@@ -168,8 +202,10 @@ def run(folder, others):
     found = {
         **gradients("gru"),
         **gradients("lstm"),
-        **training(),
+        **training(name),
         **reading(),
+        **dialogues(),
+        **(half_precision() if sweep.IS_ON else {}),
         **save(folder, name),
     }
     for other in others:

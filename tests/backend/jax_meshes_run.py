@@ -18,6 +18,7 @@ from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.training import layout
 from gpt3_keras.training import strategies
+from tests import sweep
 from tests.backend.jax_program import step_program
 
 VOCABULARY = 64
@@ -116,7 +117,8 @@ def main(path, *names):
         strategy = strategies.make_strategy(RuntimeConfig(**runtime))
         keras.distribution.set_distribution(strategy.distribution)
         found[name] = {}
-        for num_parts in (1, 2) if mesh is None else (2,):
+        parts = (2,) if mesh is not None else (1, 2) if sweep.IS_ON else (1,)
+        for num_parts in parts:
             model = make_model()
             found[name][str(num_parts)] = train(model, num_parts)
         if mesh is not None:

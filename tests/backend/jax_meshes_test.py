@@ -22,14 +22,19 @@ def found(tmp_path_factory):
     return json.loads(path.read_text("utf-8"))
 
 
-def test_training_learns_and_parts_are_one_batch(found):
+def test_training_learns(found):
     losses = found["off"]["1"]["losses"]
     assert losses[-1] < 0.9 * losses[0]
+
+
+@sweep.IN_A_SWEEP
+def test_parts_are_one_batch(found):
     _assert_same(found["off"]["2"], found["off"]["1"])
 
 
 @pytest.mark.parametrize("mesh", MESHES)
 def test_a_mesh_gives_the_weights_of_one_device(found, mesh):
+    """Each device's rows in two parts, those of one device in one."""
     _assert_same(found[mesh]["2"], found["off"]["1"])
 
 

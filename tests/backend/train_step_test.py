@@ -92,7 +92,7 @@ def expected():
 # However a batch is cut.
 
 
-@pytest.mark.parametrize("micro_batches", sweep.cases([2, 3, 8, 20], [3, 20]))
+@pytest.mark.parametrize("micro_batches", sweep.cases([2, 3, 8, 20], [20]))
 def test_micro_batches_are_one_batch(expected, micro_batches):
     """Of uneven sizes, and more of them than there are rows."""
     check_same(train(micro_batches=micro_batches), expected)
@@ -172,9 +172,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", sweep.cases(OPTIMIZERS, ["decay", "global_clipnorm"])
-)
+@pytest.mark.parametrize("name", sweep.cases(OPTIMIZERS, ["global_clipnorm"]))
 def test_every_optimizer_sees_the_same_gradient(name):
     make = OPTIMIZERS[name]
     check_same(

@@ -17,7 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEIGHT_TOLERANCE = 1e-5
 LEAST_SIZE = 0.1
 LOSS_TOLERANCE = 1e-6
-ONE_PROCESS = ("1x8", "2x2", *(("1x2", "2x1") if sweep.IS_ON else ()))
+# Both at once by default: replicas, and micro-batches of one row.
+ONE_PROCESS = ("2x4", *(("1x2", "1x8", "2x1") if sweep.IS_ON else ()))
 TIMEOUT_SECS = 900
 
 pytestmark = pytest.mark.slow

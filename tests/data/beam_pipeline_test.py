@@ -15,6 +15,7 @@ import tensorflow as tf
 from gpt3_keras import cli
 from gpt3_keras import cli_arguments
 from gpt3_keras.data import beam_pipeline
+from gpt3_keras.data import runners
 from gpt3_keras.data import shard_parts
 from gpt3_keras.data import shards
 from tests.data.corpora import ByteTokenizer
@@ -301,7 +302,7 @@ def test_another_runner_is_told(corpus, tmp_path):
 
 
 def test_the_command_line_offers_these_runners():
-    for runner in ("local", *beam_pipeline.RUNNERS):
+    for runner in (runners.LOCAL, *runners.BEAM):
         arguments = cli_arguments.parser().parse_args(
             [
                 *("prepare", "--input", "a", "--output", "b"),

@@ -98,7 +98,7 @@ def test_the_labels_are_candidates_before_and_now(row):
     expected[2, TIME] = none, new
     expected[:, PHONE] = expected[1] = -1
     np.testing.assert_array_equal(row.y["slots"], expected)
-    np.testing.assert_array_equal(row.y["intents"], [[0, 1], [0, 0], [1, 2]])
+    np.testing.assert_array_equal(row.y["intents"], [1, 0, 2])
     np.testing.assert_array_equal(row.y["complete"], [False, False, True])
     np.testing.assert_array_equal(row.sample_weight, [1, 0, 1])
     asked = np.zeros((3, 5))

@@ -87,7 +87,7 @@ def mixture_loss(
         start = kernel_gradient
         if kernel_gradient is None or not learns[1]:
             shape = output_kernel.shape if learns[1] else []
-            start = fresh_zeros(shape, output_kernel.dtype, targets)
+            start = tf.fill(shape, fresh_zero(output_kernel.dtype, targets))
         total, d_kernel, per_token = _mixture_pass(
             [states, targets, log_generate, log_copy, weights],
             output_kernel,
@@ -194,15 +194,16 @@ def rows_where(mask, arrays):
     return [tf.gather(x, places) for x in arrays]
 
 
-def fresh_zeros(shape, dtype, witness):
-    """Zeros that a loop may add to in place.
+def fresh_zero(dtype, witness):
+    """A zero that TensorFlow does not know to be constant.
 
-    Of plain zeros TensorFlow makes a constant, which lives as long as the
-    graph does, beside the sum.
+    Of zeros that it knows it makes a constant, which lives as long as the
+    graph does, beside the sum; a loop may add in place to a tensor that is
+    filled with this one.
 
     Args:
-        shape, dtype: of the result.
+        dtype: of the result.
         witness: an int tensor that is not known before the graph runs.
     """
-    zero = tf.math.is_nan(tf.cast(tf.reduce_max(witness), "float32"))
-    return tf.fill(shape, tf.cast(zero, dtype))
+    is_nan = tf.math.is_nan(tf.cast(tf.reduce_max(witness), "float32"))
+    return tf.cast(is_nan, dtype)

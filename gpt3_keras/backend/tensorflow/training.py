@@ -13,7 +13,7 @@ from keras import tree
 from gpt3_keras.backend import errors
 from gpt3_keras.backend import loss_scaling
 from gpt3_keras.backend.tensorflow import checks
-from gpt3_keras.backend.tensorflow.head import fresh_zeros
+from gpt3_keras.backend.tensorflow.head import fresh_zero
 
 
 def train_step(model, data):
@@ -106,13 +106,11 @@ def _accumulate(model, batch, variables, loss_scale=None):
                 gradients,
             )
 
+        zero = fresh_zero("float32", tree.flatten(batch[1])[0])
         start = (
             0,
             model.zero_losses(),
-            [
-                fresh_zeros(v.shape, "float32", tree.flatten(batch[1])[0])
-                for v in variables or ()
-            ],
+            [tf.fill(v.shape, zero) for v in variables or ()],
         )
         if model.micro_batches == 1:
             return add(*start)[1:]
