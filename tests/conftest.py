@@ -11,6 +11,7 @@ import pytest
 # Before TensorFlow is imported by anyone.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As the command line.
 os.environ.setdefault("MPLBACKEND", "agg")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
