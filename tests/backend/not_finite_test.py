@@ -116,7 +116,10 @@ def test_a_loss_that_is_none_is_named(value, monkeypatch):
         step(model)
 
 
-@pytest.mark.parametrize("undoes", [False, True], ids=["fails", "undoes"])
+@pytest.mark.parametrize(
+    "undoes",
+    [pytest.param(True, id="undoes"), sweep.case(False)],
+)
 def test_steps_in_one_execution_stop_at_the_bad_one(undoes, monkeypatch):
     """On a TPU no operation can fail: there the step is undone."""
     if undoes:
