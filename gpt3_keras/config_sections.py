@@ -106,7 +106,8 @@ class TokenizerConfig(Section):
     Args:
         path: folder that `GPT3Tokenizer.save_to_preset` wrote, or null.
         trained_vocabulary_size: entries of a vocabulary to be learnt from the
-            training text, or null. With neither, the 50,257 of GPT-3.
+            training text, fewer where it is too small, or null. With neither,
+            the 50,257 of GPT-3.
     """
 
     section = "tokenizer"

@@ -108,17 +108,26 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
             self.set_vocabulary_and_merges(vocabulary, merges)
 
     @classmethod
-    def train(cls, paths, vocabulary_size, min_frequency=2, **kwargs):
+    def train(
+        cls,
+        paths,
+        vocabulary_size,
+        min_frequency=2,
+        allow_fewer=False,
+        **kwargs,
+    ):
         """A tokenizer with tables learnt from text files.
 
         The text is streamed. The same text always gives the same tables.
 
         Args:
-            paths, vocabulary_size, min_frequency: as in
+            paths, vocabulary_size, min_frequency, allow_fewer: as in
                 `tokenizer_training.train`, which also says what is refused.
             **kwargs: passed to the constructor.
         """
-        tables = tokenizer_training.train(paths, vocabulary_size, min_frequency)
+        tables = tokenizer_training.train(
+            paths, vocabulary_size, min_frequency, allow_fewer
+        )
         return cls(tables.vocabulary, tables.merges, **kwargs)
 
     def set_vocabulary_and_merges(self, vocabulary, merges):

@@ -13,7 +13,7 @@ _BLOCK_BYTES = 1 << 20
 _BLANKS = b" \t\r\n"
 
 
-def train(paths, vocabulary_size, min_frequency=2):
+def train(paths, vocabulary_size, min_frequency=2, allow_fewer=False):
     """Tables learnt from text; the same text always gives the same tables.
 
     The ids are laid out as GPT-3's: the 256 bytes, the merged tokens in the
@@ -24,6 +24,8 @@ def train(paths, vocabulary_size, min_frequency=2):
         vocabulary_size: int, how many tokens there shall be.
         min_frequency: int, how often a pair must stand in the text to become
             a token.
+        allow_fewer: bool, whether a text that is too small for so many
+            tokens gives what it can; otherwise it is refused.
 
     Returns:
         `BytePairTables`.
@@ -66,7 +68,7 @@ def train(paths, vocabulary_size, min_frequency=2):
         (text for path in map(str, paths) for text in _read(path)), trainer
     )
     tables = _laid_out(learner)
-    if len(tables.tokens) != vocabulary_size:
+    if len(tables.tokens) != vocabulary_size and not allow_fewer:
         raise ValueError(
             "vocabulary_size must not exceed what the text gives at this "
             f"min_frequency. Received: vocabulary_size={vocabulary_size}, "

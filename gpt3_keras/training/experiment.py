@@ -105,7 +105,9 @@ def build_tokenizer(config):
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
         file.writelines(texts)
         file.flush()
-        return GPT3Tokenizer.train([file.name], section.trained_vocabulary_size)
+        return GPT3Tokenizer.train(
+            [file.name], section.trained_vocabulary_size, allow_fewer=True
+        )
 
 
 def _texts(config):

@@ -92,6 +92,14 @@ def test_a_saved_vocabulary_is_used(text, tmp_path):
     assert again.fingerprint() == tokenizer.fingerprint()
 
 
+def test_a_small_text_gives_the_vocabulary_that_it_can(text):
+    config = make_config(text).replace(
+        tokenizer={"trained_vocabulary_size": 8192}
+    )
+    size = experiment.build_tokenizer(config).vocabulary_size()
+    assert 257 < size < 8192
+
+
 def test_the_vocabulary_is_gpt_3_s_otherwise(text):
     config = make_config(text).replace(
         tokenizer={"trained_vocabulary_size": None}
