@@ -89,10 +89,15 @@ def gradients(rnn):
     model = make_model(rnn)
     before = values(model)
     losses = fit(model, 1, optimizer=keras.optimizers.SGD(1.0))
-    found = {f"{rnn}/loss": losses}
-    for path, value in values(model).items():
-        found[f"{rnn}/gradient/{path}"] = before[path] - value
-    return found
+    return {f"{rnn}/loss": losses, **taken_away(rnn, before, model)}
+
+
+def taken_away(name, before, model):
+    """What the weights have lost since `before`, by path."""
+    return {
+        f"{name}/gradient/{path}": before[path] - value
+        for path, value in values(model).items()
+    }
 
 
 @functools.cache
@@ -152,17 +157,15 @@ def dialogues():
         label_smoothing=0.1,
         loss_weights=dict.fromkeys(dialogue_objective.TERMS, 0.5),
     )
-    before = [ops.convert_to_numpy(w) for w in model.weights]
+    before = values(model)
     history = model.fit(
         small_dialogues.dataset([small_dialogues.batch(4, 1, 3)]),
         shuffle=False,
         verbose=0,
     )
-    found = {"dialogues/loss": np.array(history.history["loss"])}
-    for weight, value in zip(model.weights, before, strict=True):
-        change = value - ops.convert_to_numpy(weight)
-        found[f"dialogues/gradient/{weight.path}"] = change
-    return found
+    losses = np.array(history.history["loss"])
+    changes = taken_away("dialogues", before, model)
+    return {"dialogues/loss": losses, **changes}
 
 
 def save(folder, name):

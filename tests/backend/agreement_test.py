@@ -65,9 +65,10 @@ def test_losses_and_gradients(pair, of):
 
 
 def test_micro_batches_are_one_batch(found):
-    for name, figures in found.items():
-        if figures is None or "3/losses" not in figures:
-            continue
+    cut = {k: v for k, v in found.items() if v and "3/losses" in v}
+    if not cut:
+        pytest.skip("torch is not installed")
+    for name, figures in cut.items():
         np.testing.assert_allclose(
             figures["3/losses"], figures["1/losses"], rtol=1e-5, err_msg=name
         )

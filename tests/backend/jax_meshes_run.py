@@ -107,6 +107,7 @@ def gathered(model):
 def main(path, *names):
     jax.config.update("jax_num_cpu_devices", 8)
     found = {}
+    parts_of_one_device = (1, 2) if sweep.IS_ON else (1,)
     for name in ("off", *names):
         mesh = MESHES[name]
         runtime = {"strategy": "off"}
@@ -117,8 +118,7 @@ def main(path, *names):
         strategy = strategies.make_strategy(RuntimeConfig(**runtime))
         keras.distribution.set_distribution(strategy.distribution)
         found[name] = {}
-        parts = (2,) if mesh is not None else (1, 2) if sweep.IS_ON else (1,)
-        for num_parts in parts:
+        for num_parts in parts_of_one_device if mesh is None else (2,):
             model = make_model()
             found[name][str(num_parts)] = train(model, num_parts)
         if mesh is not None:

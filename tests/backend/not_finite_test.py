@@ -117,8 +117,7 @@ def test_a_loss_that_is_none_is_named(value, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "undoes",
-    [pytest.param(True, id="undoes"), sweep.case(False)],
+    "undoes", sweep.cases([False, True], [True]), ids=["fails", "undoes"]
 )
 def test_steps_in_one_execution_stop_at_the_bad_one(undoes, monkeypatch):
     """On a TPU no operation can fail: there the step is undone."""
