@@ -203,21 +203,11 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
 
     def id_to_token(self, id):
         """The token of an id."""
-        tokens = self._known_tables().tokens
-        if not 0 <= id < len(tokens):
-            raise ValueError(
-                f"id must be in [0, {len(tokens)}). Received: id={id}."
-            )
-        return tokens[id]
+        return self._known_tables().id_to_token(id)
 
     def token_to_id(self, token):
         """The id of a token."""
-        vocabulary = self._known_tables().vocabulary
-        if token not in vocabulary:
-            raise ValueError(
-                f"token must be in the vocabulary. Received: token={token!r}."
-            )
-        return vocabulary[token]
+        return self._known_tables().token_to_id(token)
 
     def encode_batch(self, texts):
         """Token ids of a list of strings, on all cores: a list of lists.

@@ -140,6 +140,22 @@ class BytePairTables:
         content = json.dumps([self.tokens, self.merges], ensure_ascii=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def id_to_token(self, id):
+        """The token of an id; a `ValueError` where there is none."""
+        if not 0 <= id < len(self.tokens):
+            raise ValueError(
+                f"id must be in [0, {len(self.tokens)}). Received: id={id}."
+            )
+        return self.tokens[id]
+
+    def token_to_id(self, token):
+        """The id of a token; a `ValueError` where there is none."""
+        if token not in self.vocabulary:
+            raise ValueError(
+                f"token must be in the vocabulary. Received: token={token!r}."
+            )
+        return self.vocabulary[token]
+
     def __eq__(self, other):
         if not isinstance(other, BytePairTables):
             return NotImplemented
