@@ -235,8 +235,7 @@ class RuntimeConfig(Section):
         startup_timeout_secs: how long the workers wait for each other.
         tpu: name or address of the TPU, "local" for this machine's.
         rematerialize: whether the backward pass computes what the forward
-            pass of each module had computed again, instead of keeping it;
-            not on TensorFlow.
+            pass of each module had computed again, instead of keeping it.
         steps_per_execution: updates in one call of the compiled function.
         jit_compile: whether the step is compiled with XLA.
         deterministic: whether operations that are faster when they may

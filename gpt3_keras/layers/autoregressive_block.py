@@ -5,6 +5,7 @@ from keras import ops
 
 from gpt3_keras import functional
 from gpt3_keras import functional_random
+from gpt3_keras.layers import rematerialization
 from gpt3_keras.layers.attention import Attention
 from gpt3_keras.layers.recurrent import Recurrent
 
@@ -70,6 +71,11 @@ class AutoregressiveBlock(keras.layers.Layer):
 
     def call(self, states, mask, memory=None, dropout_keys=None):
         return self.prefill(states, mask, memory, dropout_keys)[0]
+
+    def rematerialized_call(self, layer_call, *args, **kwargs):
+        return rematerialization.of_floats(
+            super().rematerialized_call, layer_call
+        )
 
     def prefill(self, states, mask, memory=None, dropout_keys=None):
         """As `call`; also returns the cache that `decode` continues from."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from gpt3_keras import functional
+from gpt3_keras.layers import rematerialization
 
 # Queries and keys start as the states themselves, times this. So an untrained
 # pointer already looks where the states were alike; see DESIGN.md, "Tuning".
@@ -112,6 +113,11 @@ class Pointer(keras.layers.Layer):
 
     def call(self, states, padding_mask):
         return self.prefill(states, padding_mask)[0]
+
+    def rematerialized_call(self, layer_call, *args, **kwargs):
+        return rematerialization.of_floats(
+            super().rematerialized_call, layer_call
+        )
 
     def prefill(self, states, padding_mask):
         """As `call`; also returns the cache that `decode` continues from."""

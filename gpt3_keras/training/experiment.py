@@ -146,12 +146,6 @@ def _rematerialization(config):
     """The scope in which the modules that a backward pass repeats are made."""
     if not config.runtime.rematerialize:
         return contextlib.nullcontext()
-    if keras.backend.backend() == "tensorflow":
-        raise ValueError(
-            "runtime.rematerialize=true needs KERAS_BACKEND=jax or torch: "
-            "Keras' scope for it takes no layer with an optional input on "
-            "TensorFlow. Received: KERAS_BACKEND=tensorflow."
-        )
     blocks = [f"block_{i}" for i in range(config.model.num_layers)]
     return keras.RematScope(
         mode="list_of_layers", layer_names=[*blocks, "block", "pointer"]

@@ -1,6 +1,5 @@
 """What a config describes: vocabularies and splits of the text."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -91,15 +90,6 @@ def test_a_saved_vocabulary_is_used(text, tmp_path):
     )
     again = experiment.build_tokenizer(config)
     assert again.fingerprint() == tokenizer.fingerprint()
-
-
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="for TensorFlow alone"
-)
-def test_tensorflow_refuses_to_rematerialise(text):
-    config = make_config(text).replace(runtime={"rematerialize": True})
-    with pytest.raises(ValueError, match=r"^runtime\.rematerialize=true needs"):
-        experiment.build_model(config, experiment.build_tokenizer(config))
 
 
 def test_a_small_text_gives_the_vocabulary_that_it_can(text):
