@@ -52,6 +52,7 @@ class LambadaConfig(Section):
             stand in it before, where the last word has 1.
         rename_rate: share of the names in a passage that are replaced by
             others, all over it.
+        word_rename_rate: the same of its common words.
     """
 
     section = "task.lambada"
@@ -60,11 +61,12 @@ class LambadaConfig(Section):
     copied_share: float = 1.0
     repeated_weight: float = 1.0
     rename_rate: float = 0.0
+    word_rename_rate: float = 0.0
 
     def validate(self):
         self._require_choice(("lambada", "plain"), "style")
         self._require_choice(("sentence", "word"), "ends")
-        self._require_shares("copied_share", "rename_rate")
+        self._require_shares("copied_share", "rename_rate", "word_rename_rate")
         self._require_at_least(0, "repeated_weight")
 
 

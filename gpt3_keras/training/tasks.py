@@ -8,6 +8,7 @@ import tensorflow as tf
 from gpt3_keras.data import dialogue_text
 from gpt3_keras.data import lambada
 from gpt3_keras.data import lambada_names
+from gpt3_keras.data import lambada_renaming
 from gpt3_keras.data import lambada_windows
 from gpt3_keras.data import summaries
 from gpt3_keras.data.augmented_dialogues import augmented_dialogue
@@ -18,7 +19,6 @@ from gpt3_keras.data.dialogue_renaming import RenameValues
 from gpt3_keras.data.dialogue_rows import DialogueReader
 from gpt3_keras.data.dialogue_schema import read_schema
 from gpt3_keras.data.dialogue_schema import schema_path
-from gpt3_keras.data.lambada_names import RenameNames
 from gpt3_keras.data.task_rows import Example
 from gpt3_keras.data.task_rows import RowMaker
 from gpt3_keras.data.task_rows import task_dataset
@@ -99,17 +99,20 @@ def _passages(config, rename, epoch):
     )
 
 
-def _rename_names(config):
-    """A `RenameNames`, or None where none is asked.
+def _renaming(config):
+    """A `Renaming`, or None where none is asked.
 
-    The names are those of GPT-3's vocabulary, whichever one the model has.
+    The words are those of GPT-3's vocabulary, whichever one the model has.
     """
     section = config.task.lambada
-    if not section.rename_rate:
+    if not (section.rename_rate or section.word_rename_rate):
         return None
-    return RenameNames(
-        lambada_names.names_of_vocabulary(GPT3Tokenizer()),
-        section.rename_rate,
+    tokenizer = GPT3Tokenizer()
+    return lambada_renaming.Renaming(
+        new_names=lambada_names.names_of_vocabulary(tokenizer),
+        name_rate=section.rename_rate,
+        new_words=lambada_renaming.words_of_vocabulary(tokenizer),
+        word_rate=section.word_rename_rate,
         lowercase=section.style == "lambada",
     )
 
@@ -132,7 +135,7 @@ def _lambada(config, tokenizer):
     return _task_data(
         config,
         reader(None),
-        _augmented(config, reader(_rename_names(config)), language),
+        _augmented(config, reader(_renaming(config)), language),
         row_maker,
         lambda _: map(_example, lambada.read_passages(task.validation)),
         validation,
