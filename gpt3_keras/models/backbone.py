@@ -2,6 +2,7 @@
 
 import keras
 import keras_hub
+from keras import ops
 
 from gpt3_keras import functional_random
 from gpt3_keras.functional_random import fold_in
@@ -232,8 +233,8 @@ class GPT3Backbone(keras_hub.models.Backbone):
     def output_kernel(self):
         """The output matrix, (V, D)."""
         if self.token_embedding.tie_weights:
-            return keras.ops.convert_to_tensor(self.token_embedding.embeddings)
-        return keras.ops.transpose(self.token_embedding.reverse_embeddings)
+            return ops.convert_to_tensor(self.token_embedding.embeddings)
+        return ops.transpose(self.token_embedding.reverse_embeddings)
 
     def prefill(self, token_ids, padding_mask):
         """The outputs on a prompt, and the cache that `decode` continues.

@@ -81,12 +81,13 @@ def generate_step(model, inputs, stop_token_ids, sampler):
     token_ids = ops.where(padding_mask, token_ids, blank)
     lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=-1)
     outputs, cache = model.backbone.prefill(token_ids, padding_mask)
+    head = _head(model.backbone)
 
     def next_position(prompt, cache, index):
         position = index - 1
         token = ops.take(prompt, position[None], axis=1)
         outputs, cache = model.backbone.decode(token, cache, position)
-        log_probs = model.mix(outputs, prompt)
+        log_probs = model.mix(outputs, prompt, head)
         return (
             ops.squeeze(log_probs, axis=1),
             ops.squeeze(outputs["generator_states"], axis=1),
@@ -105,3 +106,17 @@ def generate_step(model, inputs, stop_token_ids, sampler):
     )
     kept = functional.until_stop(token_ids, padding_mask, stop_token_ids)
     return {"token_ids": token_ids, "padding_mask": kept}
+
+
+def _head(backbone):
+    """The vocabulary head for a loop: a function of states, to logits.
+
+    The output matrix is turned once, to (D, V): a product with the few rows
+    of a step then reads memory in order.
+    """
+    embedding = backbone.token_embedding
+    if embedding.quantization_mode is not None:
+        return lambda states: embedding(states, reverse=True)
+    dtype = embedding.compute_dtype
+    kernel = ops.transpose(ops.cast(backbone.output_kernel(), dtype))
+    return lambda states: ops.matmul(ops.cast(states, dtype), kernel)
