@@ -73,7 +73,7 @@ HELD_OUT = {"woz2": "validate", "sgd": "dev"}
 FIGURES = {
     "novels": ("perplexity", "mean_reciprocal_rank"),
     "woz2": ("joint_goal_accuracy", "slot_f1"),
-    "sgd": ("joint_goal_accuracy", "intent_accuracy", "constraint_mass"),
+    "sgd": ("joint_goal_accuracy", "intent_accuracy", "slot_f1"),
 }
 
 
