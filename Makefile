@@ -6,7 +6,9 @@
 #                                            GPT3_KERAS_SWEEP=1: every case
 #   make check                               ruff, fast tests, doc examples
 #   make bazel-test [ARGS=--config=slow]     bazel: builds //..., fast tests
-#   make bench [ARGS=--quick]                one JSON line per figure
+#   make bench [ARGS=--quick] [RESULTS=tests/bench/results]
+#                                            speed and memory, a JSON line a
+#                                            figure, kept in a folder if asked
 #   make torch                               adds PyTorch, KERAS_BACKEND=torch
 #   make tpu-check [CONFIG=configs/X.yaml]   compiles JAX's step for TPUs
 #   make tpu-check-tensorflow [CONFIG=...]   and TensorFlow's
@@ -22,6 +24,9 @@ export KERAS_BACKEND ?= tensorflow
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 CONFIG ?= configs/tpu_v5e_8.yaml
+# Those of speed and memory. The others train for longer: see tests/bench.
+BENCHES = recurrence train_step generate data_pipeline input_share startup \
+	evaluation
 TORCH_VERSION = 2.13.0
 LIBTPU_VERSION = 0.0.42.1
 LAYERED = "import site; print(*site.getsitepackages(), '$(CURDIR)', sep='\n')"
@@ -80,9 +85,13 @@ tpu-check-tensorflow: .venv-tpu/installed .venv-tpu-tensorflow/installed
 		tensorflow-tpu==2.20.0
 	@touch $@
 
+bench: SHELL := /bin/bash
+bench: .SHELLFLAGS := -o pipefail -ec
 bench: install
-	@set -e; for script in tests/bench/*.py; do \
-		echo "== $$script" >&2; $(BIN)/python "$$script" $(ARGS); \
+	@set -e; for name in $(BENCHES); do \
+		echo "== tests/bench/$$name.py" >&2; \
+		$(BIN)/python tests/bench/$$name.py $(ARGS) | \
+			tee $(if $(RESULTS),$(RESULTS)/$$name.jsonl,/dev/null); \
 	done
 
 install: .venv/installed

@@ -120,8 +120,13 @@ def copy_log_probs(pointer_logits, token_ids, vocabulary_size):
         (batch * target, vocabulary_size),
     )
     probs_BTV = ops.reshape(probs_NV, (batch, target, vocabulary_size))
-    present = ops.greater(probs_BTV, 0.0)
-    return mask_logits(ops.log(ops.where(present, probs_BTV, 1.0)), present)
+    return log_where_positive(probs_BTV)
+
+
+def log_where_positive(probs):
+    """The logarithm of probabilities; `MASKED_LOGIT` for those that are 0."""
+    present = ops.greater(probs, 0.0)
+    return mask_logits(ops.log(ops.where(present, probs, 1.0)), present)
 
 
 def mixture_log_probs(gate_logits, generation_log_probs, copy_log_probs):

@@ -158,19 +158,12 @@ class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
             **options,
         )
 
-    def mix(self, outputs, token_ids, head=None):
-        """The log-probabilities (B, T, V) of the backbone's outputs.
-
-        `head` is a function of states, to logits (B, T, V); by default the
-        embedding's own.
-        """
-        states = outputs["generator_states"]
-        if head is None:
-            logits = self.backbone.token_embedding(states, reverse=True)
-        else:
-            logits = head(states)
+    def mix(self, outputs, token_ids):
+        """The log-probabilities (B, T, V) of the backbone's outputs."""
         return self.mixture(
-            logits,
+            self.backbone.token_embedding(
+                outputs["generator_states"], reverse=True
+            ),
             outputs["pointer_logits"],
             outputs["gate_logits"],
             token_ids,

@@ -87,7 +87,12 @@ def generate_step(model, inputs, stop_token_ids, sampler):
         position = index - 1
         token = ops.take(prompt, position[None], axis=1)
         outputs, cache = model.backbone.decode(token, cache, position)
-        log_probs = model.mix(outputs, prompt, head)
+        log_probs = model.mixture.decode(
+            head(outputs["generator_states"]),
+            outputs["pointer_logits"],
+            outputs["gate_logits"],
+            prompt,
+        )
         return (
             ops.squeeze(log_probs, axis=1),
             ops.squeeze(outputs["generator_states"], axis=1),

@@ -34,6 +34,19 @@ def test_it_equals_its_oracle():
     np.testing.assert_allclose(log_probs, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("gate", [None, -1e4, 0.0, 1e4])
+def test_one_position_alone_is_the_same(gate):
+    generation, pointer, gates, token_ids = example(REPEATED)
+    gates = gates if gate is None else np.full_like(gates, gate)
+    whole = Mixture()(generation, pointer, gates, token_ids).numpy()
+    for t in range(token_ids.shape[1]):
+        last = slice(t, t + 1)
+        alone = Mixture().decode(
+            generation[:, last], pointer[:, last], gates[:, last], token_ids
+        )
+        np.testing.assert_allclose(alone, whole[:, last], rtol=1e-6)
+
+
 @pytest.mark.parametrize("gate", [None, -1e4, -30.0, 0.0, 30.0, 1e4])
 @pytest.mark.parametrize(
     "token_ids",
