@@ -20,6 +20,7 @@ _chosen = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
 build_optimizer = _chosen.build_optimizer
 compiled = _chosen.compiled
 current_value = _chosen.current_value
+decoding_cache = _chosen.decoding_cache
 generate_function = _chosen.generate_function
 gru = _chosen.gru
 lstm = _chosen.lstm
@@ -40,6 +41,7 @@ __all__ = [
     "build_optimizer",
     "compiled",
     "current_value",
+    "decoding_cache",
     "generate_function",
     "gru",
     "lstm",

@@ -4,6 +4,8 @@ import contextlib
 
 import keras
 
+from gpt3_keras import functional
+
 
 def build_optimizer(model):
     """Makes the optimizer's variables, where their model's are."""
@@ -19,6 +21,11 @@ def sync_variables(model):
 def generate_function(model):
     """None: KerasHub's own serves."""
     del model
+
+
+def decoding_cache(cache):
+    """The cache as it is, and the function that sets a position in it."""
+    return cache, functional.set_position
 
 
 def padded_sizes(num_rows, length, max_length):

@@ -97,7 +97,14 @@ class AutoregressiveBlock(keras.layers.Layer):
         keys = functional_random.fold_in(keys, number)
         return functional_random.dropout(branch, self.dropout, keys)
 
-    def decode(self, states, cache, index, memory=None):
+    def decode(
+        self,
+        states,
+        cache,
+        index,
+        memory=None,
+        set_position=functional.set_position,
+    ):
         """The block at position `index` alone.
 
         Args:
@@ -105,6 +112,7 @@ class AutoregressiveBlock(keras.layers.Layer):
             cache: what `prefill` returned, or an earlier `decode`.
             index: int scalar tensor, the position of `states`.
             memory: float (B, 1, D), the memory's state at `index`.
+            set_position: puts what belongs to `index` into the cache.
 
         Returns:
             float (B, 1, D), and the cache with this position in it.
@@ -113,8 +121,8 @@ class AutoregressiveBlock(keras.layers.Layer):
         key, value = self.attention.project_memory(
             normed if memory is None else memory
         )
-        keys = functional.set_position(cache["keys"], key, index)
-        values = functional.set_position(cache["values"], value, index)
+        keys = set_position(cache["keys"], key, index)
+        values = set_position(cache["values"], value, index)
         mask_11S = functional.past_mask(ops.shape(keys)[1], index)
         read = self.attention.attend(normed, keys, values, mask_11S)
         states = states + read
@@ -124,7 +132,7 @@ class AutoregressiveBlock(keras.layers.Layer):
             if name not in ("keys", "values")
         }
         recurrent, rnn_memory = self.recurrent.decode(
-            self.recurrent_norm(states), rnn_memory, index
+            self.recurrent_norm(states), rnn_memory, index, set_position
         )
         states = states + self.recurrent_dense(recurrent)
         return states, {"keys": keys, "values": values, **rnn_memory}

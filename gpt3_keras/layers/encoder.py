@@ -80,12 +80,14 @@ class Encoder(keras.layers.Layer):
             )
         return self.norm(states), caches
 
-    def decode(self, states, cache, index):
+    def decode(
+        self, states, cache, index, set_position=functional.set_position
+    ):
         """h at position `index`, float (B, 1, D), and the cache with it."""
         caches = {}
         for block in self.blocks:
             states, caches[block.name] = block.decode(
-                states, cache[block.name], index
+                states, cache[block.name], index, set_position=set_position
             )
         return self.norm(states), caches
 

@@ -65,9 +65,18 @@ class Generator(keras.layers.Layer):
         )
         return self.norm(states), cache
 
-    def decode(self, states, encoder_states, cache, index):
+    def decode(
+        self,
+        states,
+        encoder_states,
+        cache,
+        index,
+        set_position=functional.set_position,
+    ):
         """The state at position `index`, float (B, 1, D), and the cache."""
-        states, cache = self.block.decode(states, cache, index, encoder_states)
+        states, cache = self.block.decode(
+            states, cache, index, encoder_states, set_position
+        )
         return self.norm(states), cache
 
     def compute_output_shape(

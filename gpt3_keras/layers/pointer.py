@@ -128,21 +128,24 @@ class Pointer(keras.layers.Layer):
         outputs = self._point(states, states, keys, bias_TS, mask)
         return outputs, {"states": states, "keys": keys}
 
-    def decode(self, states, cache, index):
+    def decode(
+        self, states, cache, index, set_position=functional.set_position
+    ):
         """The pointer at position `index` alone.
 
         Args:
             states: float (B, 1, D), h at `index`.
             cache: what `prefill` returned, or an earlier `decode`.
             index: int scalar tensor.
+            set_position: puts what belongs to `index` into the cache.
 
         Returns:
             A dict as from `call`, (B, 1, S) and (B, 1), and the cache.
         """
         previous = functional.position_before(cache["states"], index)
         cache = {
-            "states": functional.set_position(cache["states"], states, index),
-            "keys": functional.set_position(
+            "states": set_position(cache["states"], states, index),
+            "keys": set_position(
                 cache["keys"], self._keys(states, previous), index
             ),
         }

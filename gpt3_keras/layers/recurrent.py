@@ -88,13 +88,16 @@ class Recurrent(keras.layers.Layer):
         states, cells = backend.lstm(projection + bias, kernel)
         return states, {"states": states, "cells": cells}
 
-    def decode(self, inputs, memory, index):
+    def decode(
+        self, inputs, memory, index, set_position=functional.set_position
+    ):
         """The state at position `index`, from the memory before it.
 
         Args:
             inputs: float (B, 1, D_in).
             memory: what `prefill` returned, or an earlier `decode`.
             index: int scalar tensor.
+            set_position: puts what belongs to `index` into the memory.
 
         Returns:
             The state, float (B, 1, D), and the memory with it in its place.
@@ -118,7 +121,7 @@ class Recurrent(keras.layers.Layer):
             )
             new = {"states": state, "cells": cell}
         memory = {
-            name: functional.set_position(memory[name], new[name], index)
+            name: set_position(memory[name], new[name], index)
             for name in memory
         }
         return state, memory

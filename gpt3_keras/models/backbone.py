@@ -4,6 +4,7 @@ import keras
 import keras_hub
 from keras import ops
 
+from gpt3_keras import functional
 from gpt3_keras import functional_random
 from gpt3_keras.functional_random import fold_in
 from gpt3_keras.layers.encoder import Encoder
@@ -252,19 +253,25 @@ class GPT3Backbone(keras_hub.models.Backbone):
             "generator": generator_cache,
         }
 
-    def decode(self, token_ids, cache, index):
+    def decode(
+        self, token_ids, cache, index, set_position=functional.set_position
+    ):
         """The outputs at position `index` alone, T = 1, and the cache.
 
         Args:
             token_ids: int (B, 1), the tokens at `index`.
             cache: from `prefill` or an earlier `decode`.
             index: int scalar tensor.
+            set_position: as `functional.set_position`.
         """
         x = self.embed(token_ids, start_index=index)
-        h, encoder_cache = self.encoder.decode(x, cache["encoder"], index)
-        pointer, pointer_cache = self.pointer.decode(h, cache["pointer"], index)
+        where = index, set_position
+        h, encoder_cache = self.encoder.decode(x, cache["encoder"], *where)
+        pointer, pointer_cache = self.pointer.decode(
+            h, cache["pointer"], *where
+        )
         states, generator_cache = self.generator.decode(
-            x, h, cache["generator"], index
+            x, h, cache["generator"], *where
         )
         return _outputs(h, pointer, states), {
             "encoder": encoder_cache,

@@ -81,12 +81,15 @@ def generate_step(model, inputs, stop_token_ids, sampler):
     token_ids = ops.where(padding_mask, token_ids, blank)
     lengths = ops.sum(ops.cast(padding_mask, "int32"), axis=-1)
     outputs, cache = model.backbone.prefill(token_ids, padding_mask)
+    cache, set_position = backend.decoding_cache(cache)
     head = _head(model.backbone)
 
     def next_position(prompt, cache, index):
         position = index - 1
         token = ops.take(prompt, position[None], axis=1)
-        outputs, cache = model.backbone.decode(token, cache, position)
+        outputs, cache = model.backbone.decode(
+            token, cache, position, set_position
+        )
         log_probs = model.mixture.decode(
             head(outputs["generator_states"]),
             outputs["pointer_logits"],

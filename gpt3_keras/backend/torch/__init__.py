@@ -2,6 +2,7 @@
 
 from gpt3_keras.backend.plain import build_optimizer as build_optimizer
 from gpt3_keras.backend.plain import current_value as current_value
+from gpt3_keras.backend.plain import decoding_cache as decoding_cache
 from gpt3_keras.backend.plain import generate_function as generate_function
 from gpt3_keras.backend.plain import naming_lost_workers as naming_lost_workers
 from gpt3_keras.backend.plain import padded_sizes as padded_sizes
