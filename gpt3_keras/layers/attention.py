@@ -13,7 +13,8 @@ class Attention(keras.layers.Layer):
     softmax(q k^T / sqrt(K) + mask) v, head by head, then one projection.
 
     `call` does it all. Decoding calls its two halves: `project_memory` once
-    for each new position, `attend` on the keys and values kept so far.
+    for each new position, `attend` on the keys and values kept so far, to which
+    `keep` has added it.
 
     The keys have no bias: it would add the same number to all scores of a
     query, and the softmax would take it away again.
@@ -92,29 +93,46 @@ class Attention(keras.layers.Layer):
         return self.attend(states, keys, values, mask)
 
     def project_memory(self, memory):
-        """Keys and values of `memory`, each (B, S, H, K)."""
+        """Keys and values of `memory`, each (B, H, S, K).
+
+        In that order a product with a few queries reads them as they lie.
+        """
         return (
             self._split_heads(self.key_dense(memory)),
             self._split_heads(self.value_dense(memory)),
         )
 
+    def keep(self, kept, new, index, set_position):
+        """Keys or values (B, H, S, K) with new ones, (B, H, 1, K), at `index`.
+
+        `set_position` is as `functional.set_position`: a head is a row to it.
+        """
+        length = ops.shape(kept)[2]
+        changed = set_position(
+            ops.reshape(kept, (-1, length, self.head_dim)),
+            ops.reshape(new, (-1, 1, self.head_dim)),
+            index,
+        )
+        return ops.reshape(changed, (-1, self.num_heads, length, self.head_dim))
+
     def attend(self, states, keys, values, mask):
-        """What `states` (B, T, D) read from keys and values (B, S, H, K)."""
-        queries_BTHK = self._split_heads(self.query_dense(states))
-        scores_BHTS = ops.einsum("bthk,bshk->bhts", queries_BTHK, keys)
+        """What `states` (B, T, D) read from keys and values (B, H, S, K)."""
+        queries_BHTK = self._split_heads(self.query_dense(states))
+        scores_BHTS = ops.einsum("bhtk,bhsk->bhts", queries_BHTK, keys)
         scores_BHTS = scores_BHTS / ops.cast(
             self.head_dim**0.5, scores_BHTS.dtype
         )
         scores_BHTS = functional.mask_logits(scores_BHTS, mask[:, None])
         probs_BHTS = ops.cast(functional.softmax(scores_BHTS), values.dtype)
-        read_BTHK = ops.einsum("bhts,bshk->bthk", probs_BHTS, values)
+        read_BHTK = ops.matmul(probs_BHTS, values)
+        read_BTHK = ops.transpose(read_BHTK, (0, 2, 1, 3))
         return self.output_dense(
             ops.reshape(read_BTHK, (*ops.shape(states)[:2], self.hidden_dim))
         )
 
     def _split_heads(self, x):
         shape = (*ops.shape(x)[:2], self.num_heads, self.head_dim)
-        return ops.reshape(x, shape)
+        return ops.transpose(ops.reshape(x, shape), (0, 2, 1, 3))
 
     def compute_output_shape(
         self, states_shape, memory_shape=None, mask_shape=None

@@ -121,9 +121,10 @@ class AutoregressiveBlock(keras.layers.Layer):
         key, value = self.attention.project_memory(
             normed if memory is None else memory
         )
-        keys = set_position(cache["keys"], key, index)
-        values = set_position(cache["values"], value, index)
-        mask_11S = functional.past_mask(ops.shape(keys)[1], index)
+        where = index, set_position
+        keys = self.attention.keep(cache["keys"], key, *where)
+        values = self.attention.keep(cache["values"], value, *where)
+        mask_11S = functional.past_mask(ops.shape(keys)[2], index)
         read = self.attention.attend(normed, keys, values, mask_11S)
         states = states + read
         rnn_memory = {
@@ -132,7 +133,7 @@ class AutoregressiveBlock(keras.layers.Layer):
             if name not in ("keys", "values")
         }
         recurrent, rnn_memory = self.recurrent.decode(
-            self.recurrent_norm(states), rnn_memory, index, set_position
+            self.recurrent_norm(states), rnn_memory, *where
         )
         states = states + self.recurrent_dense(recurrent)
         return states, {"keys": keys, "values": values, **rnn_memory}

@@ -240,8 +240,8 @@ class GPT3Backbone(keras_hub.models.Backbone):
     def prefill(self, token_ids, padding_mask):
         """The outputs on a prompt, and the cache that `decode` continues.
 
-        Every tensor of the cache has the batch on axis 0 and positions on
-        axis 1, so that samplers may repeat and reorder its rows.
+        Every tensor of the cache has the batch on axis 0, so that samplers
+        may repeat and reorder its rows.
         """
         x = self.embed(token_ids)
         h, encoder_cache = self.encoder.prefill(x, padding_mask)

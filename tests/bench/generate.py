@@ -3,7 +3,7 @@
 Ours, KerasHub's `GPT2CausalLM` and GPT-2 of Hugging Face on PyTorch where
 `transformers` is installed: the same number of weights (within 2 %), 50,257
 tokens. A turn is one call of `generate`, which reads the prompt too; all was
-compiled before. Beside them the floor of one row: reading all matrices of ours
+compiled before. Beams are searched by each package's own sampler. Beside them the floor of one row: reading all matrices of ours
 once a token, as fast as products with a vector read them.
 
     python tests/bench/generate.py [--prompts 32+96 512+512] [--batches 1 8 32]
@@ -49,6 +49,8 @@ def make_keras(name, num_read, num_new, batch, sampler):
     import keras_hub
     import numpy as np
 
+    import gpt3_keras as gk
+
     total = num_read + num_new
     build = train_step.ours if name == OURS else train_step.keras_hub_gpt2
     model = build(total)
@@ -57,6 +59,8 @@ def make_keras(name, num_read, num_new, batch, sampler):
         "top_p": lambda: keras_hub.samplers.TopPSampler(p=_TOP_P, seed=1),
         "beam": lambda: keras_hub.samplers.BeamSampler(num_beams=_NUM_BEAMS),
     }
+    if name == OURS:
+        samplers["beam"] = lambda: gk.BeamSearchSampler(num_beams=_NUM_BEAMS)
     model.compile(sampler=samplers[sampler]())
     token_ids = np.zeros((batch, total), "int32")
     token_ids[:, :num_read] = prompts(batch, num_read)

@@ -15,7 +15,7 @@ def decoding_cache(cache):
     the operation; outside of a graph nothing says who else holds a tensor.
 
     Args:
-        cache: nested dict of tensors (B, S, ...).
+        cache: nested dict of tensors.
 
     Returns:
         The cache, and a function as `functional.set_position`.
