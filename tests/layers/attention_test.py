@@ -30,7 +30,7 @@ def test_its_halves_are_the_whole(layer):
     states, memory = oracles.states(2, 3, 6), oracles.states(2, 4, 6, seed=1)
     mask = np.ones((2, 3, 4), bool)
     keys, values = layer.project_memory(memory)
-    assert keys.shape == values.shape == (2, 4, 2, 3)
+    assert keys.shape == values.shape == (2, 2, 4, 3)
     np.testing.assert_array_equal(
         layer.attend(states, keys, values, mask), layer(states, memory, mask)
     )
