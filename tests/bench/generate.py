@@ -3,8 +3,9 @@
 Ours, KerasHub's `GPT2CausalLM` and GPT-2 of Hugging Face on PyTorch where
 `transformers` is installed: the same number of weights (within 2 %), 50,257
 tokens. A turn is one call of `generate`, which reads the prompt too; all was
-compiled before. Beams are searched by each package's own sampler. Beside them the floor of one row: reading all matrices of ours
-once a token, as fast as products with a vector read them.
+compiled before. Beams are searched by each package's own sampler. Beside them
+the floor of one row: reading all matrices of ours once a token, as fast as
+products with a vector read them.
 
     python tests/bench/generate.py [--prompts 32+96 512+512] [--batches 1 8 32]
         [--samplers greedy top_p beam] [--turns 5]

@@ -1,22 +1,29 @@
 """How soon something happens: help, and the first step of a training.
 
 `gpt3-keras --help`, beside a bare start of Python; and `gpt3-keras train` with
-the demo's config, from the command to the end of its first step, beside the
-import of TensorFlow and KerasHub.
+the demo's config and text, from the command to the end of its first step,
+beside the import of TensorFlow and KerasHub.
 
     python tests/bench/startup.py [--turns 5]
 """
 
+import pathlib
 import subprocess
 import sys
 import tempfile
+from pydoc_data import topics
 
 import turns
 
 HELP, START = "gpt3-keras --help", "python -c pass"
 TRAIN, IMPORTS = "first_step", "imports"
 _COMMAND = [sys.executable, "-m", "gpt3_keras.cli"]
-_PHASE = "training.phases=[{name: all, steps: 2}]"
+_SHORT = (
+    "training.phases=[{name: all, steps: 2}]",
+    "training.learning_rate.warmup_steps=1",
+    "data.document=line",
+    "data.validation=null",
+)
 
 
 def make(name, options):
@@ -45,10 +52,14 @@ def quietly(command):
 def to_first_step():
     """Starts a training, and returns when its first step is done."""
     with tempfile.TemporaryDirectory() as folder:
+        text = pathlib.Path(folder, "text.txt")
+        text.write_text("\n".join(topics.topics.values()), "utf-8")
         process = subprocess.Popen(
             [
                 *(*_COMMAND, "train", "--config", "demo"),
-                *("--workdir", f"{folder}/run", "--set", _PHASE),
+                *("--workdir", f"{folder}/run"),
+                *("--set", f"data.train={text}"),
+                *(x for short in _SHORT for x in ("--set", short)),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -60,7 +60,12 @@ def make_keras(kind, rows, length, precision):
     optimizer = keras.optimizers.AdamW(1e-4)
     model = (ours if kind == OURS else keras_hub_gpt2)(length)
     model.compile(optimizer=optimizer, **compile_options(kind))
+    # The tuner of tf.data sleeps when `fit` ends, up to seconds, and `fit`
+    # waits for it.
+    options = tf.data.Options()
+    options.autotune.enabled = False
     dataset = tf.data.Dataset.from_tensors((x, y, weight)).repeat()
+    dataset = dataset.with_options(options)
 
     def run():
         model.fit(dataset, steps_per_epoch=_STEPS, verbose=0, shuffle=False)
