@@ -107,13 +107,10 @@ class Attention(keras.layers.Layer):
 
         `set_position` is as `functional.set_position`: a head is a row to it.
         """
-        length = ops.shape(kept)[2]
-        changed = set_position(
-            ops.reshape(kept, (-1, length, self.head_dim)),
-            ops.reshape(new, (-1, 1, self.head_dim)),
-            index,
-        )
-        return ops.reshape(changed, (-1, self.num_heads, length, self.head_dim))
+        rows = (-1, ops.shape(kept)[2], self.head_dim)
+        new = ops.reshape(new, (-1, 1, self.head_dim))
+        changed = set_position(ops.reshape(kept, rows), new, index)
+        return ops.reshape(changed, ops.shape(kept))
 
     def attend(self, states, keys, values, mask):
         """What `states` (B, T, D) read from keys and values (B, H, S, K)."""
