@@ -28,6 +28,12 @@ ROWS = (
         (TESTED, _AGREEMENT),
     ),
     (
+        "rematerialisation",
+        (TESTED, "layers/rematerialization_test.py"),
+        (TESTED, _AGREEMENT),
+        (TESTED, _AGREEMENT),
+    ),
+    (
         "checkpoints that go on on another backend",
         (TESTED, _AGREEMENT),
         (TESTED, _AGREEMENT),
