@@ -33,6 +33,7 @@ DATA = {
     HARNESS: ("pyproject.toml",),
     "tests/rooms": ("gpt3_keras/**/*.py", "tests/**/*.py"),
     "tests/build_file": ("BUILD",),
+    "tests/golden/golden_test": ("tests/golden/*.txt",),
     "tests/tpu/launch_test": (".ci/run", "configs/base.yaml", "tpu/*.sh"),
 }
 # Tests that import every module they find: the highest floor brings all.
