@@ -5,8 +5,9 @@ import re
 
 from gpt3_keras.data.words import MIN_LETTERS
 from gpt3_keras.data.words import NO_ANSWERS
+from gpt3_keras.data.words import WORD
+from gpt3_keras.data.words import spaced_words
 
-_WORD = re.compile(r"[^\W\d_]+")
 # Written with a capital although no sentence begins there.
 _INSIDE = re.compile(r"(?<=\w[\s,;]|[,;]\s)[^\W\d_]+")
 _MIN_INSIDE = 2
@@ -27,7 +28,7 @@ def find_names(text):
     Returns:
         A frozenset of str.
     """
-    counts = collections.Counter(_WORD.findall(text))
+    counts = collections.Counter(WORD.findall(text))
     inside = collections.Counter(
         word for word in _INSIDE.findall(text) if _is_capitalised(word)
     )
@@ -52,12 +53,7 @@ def names_of_vocabulary(tokenizer):
     Returns:
         A sorted list of str.
     """
-    vocabulary = tokenizer.get_vocabulary()
-    words = {
-        entry[1:]
-        for entry in vocabulary
-        if entry[0] == "Ġ" and entry[1:].isalpha() and entry[1:].isascii()
-    }
+    words = set(spaced_words(tokenizer.get_vocabulary()))
     return sorted(
         word
         for word in words

@@ -7,12 +7,12 @@ passage it can learn only that. Hermann et al. 2015 (arXiv:1506.03340), section
 """
 
 import dataclasses
-import re
 
 from gpt3_keras.data import hashing
 from gpt3_keras.data.words import NO_ANSWERS
+from gpt3_keras.data.words import WORD
+from gpt3_keras.data.words import spaced_words
 
-_WORD = re.compile(r"[^\W\d_]+")
 # Words of one ending are mostly of one kind: a place is filled by its like.
 _ENDINGS = ("ing", "ed", "ly", "s")
 _MIN_COMMON_LETTERS = 4
@@ -50,10 +50,8 @@ def words_of_vocabulary(tokenizer):
         A dict from each ending to a list of words, in the vocabulary's order.
     """
     found = {each: [] for each in (*_ENDINGS, "")}
-    for entry in tokenizer.get_vocabulary()[:_NUM_ENTRIES]:
-        word = entry[1:]
-        is_word = entry[0] == "Ġ" and word.isascii() and word.isalpha()
-        if is_word and is_common(word):
+    for word in spaced_words(tokenizer.get_vocabulary()[:_NUM_ENTRIES]):
+        if is_common(word):
             found[ending(word)].append(word)
     return found
 
@@ -94,13 +92,15 @@ class Renaming:
     def __call__(self, passage, names, base):
         if self.lowercase:
             names = {name.lower() for name in names}
-        words = dict.fromkeys(_WORD.findall(passage.context))
+        words = dict.fromkeys(WORD.findall(passage.context))
         words[passage.target] = None
         renamed = {}
         for word in words:
             rate, choices = self._likes(word, names)
+            if not choices:
+                continue
             draw = hashing.name_hash(base, word)
-            if not choices or hashing.fraction(draw) >= rate:
+            if hashing.fraction(draw) >= rate:
                 continue
             new = choices[draw % len(choices)]
             new = new.lower() if self.lowercase else new
@@ -108,9 +108,7 @@ class Renaming:
                 renamed[word] = new
 
         def rename(text):
-            return _WORD.sub(
-                lambda match: renamed.get(match[0], match[0]), text
-            )
+            return WORD.sub(lambda match: renamed.get(match[0], match[0]), text)
 
         return passage._replace(
             context=rename(passage.context), target=rename(passage.target)

@@ -1,7 +1,11 @@
-"""Words in rows of byte-level BPE tokens, found by their tokens alone."""
+"""Words: in text, in vocabularies, and in rows of byte-level BPE tokens."""
+
+import re
 
 import numpy as np
 
+# A run of letters.
+WORD = re.compile(r"[^\W\d_]+")
 # Shorter words are hardly ever an answer.
 MIN_LETTERS = 3
 # The commonest words of LAMBADA's development contexts that are hardly ever
@@ -20,6 +24,18 @@ too toward towards two until up upon us very was we went were what when where
 which while who whom whose why will with without would you your
 """
 NO_ANSWERS = frozenset(_WORDS.split())
+
+
+def spaced_words(entries):
+    """The ASCII words among a vocabulary's entries that follow a space.
+
+    >>> list(spaced_words(["Ġgood", "luck", "Ġ,", "ĠFiona"]))
+    ['good', 'Fiona']
+    """
+    for entry in entries:
+        word = entry[1:]
+        if entry[0] == "Ġ" and word.isascii() and word.isalpha():
+            yield word
 
 
 class RepeatedWords:

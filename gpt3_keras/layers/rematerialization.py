@@ -3,6 +3,18 @@
 import keras
 
 
+def scope(num_layers):
+    """The scope in which a backbone's modules are made to be rematerialised.
+
+    Args:
+        num_layers: int, the encoder's blocks.
+    """
+    blocks = [f"block_{i}" for i in range(num_layers)]
+    return keras.RematScope(
+        mode="list_of_layers", layer_names=[*blocks, "block", "pointer"]
+    )
+
+
 def of_floats(rematerialize, call):
     """`call` as a function that keeps nothing for its gradient but inputs.
 

@@ -10,6 +10,7 @@ import keras_hub
 from gpt3_keras.config import ExperimentConfig
 from gpt3_keras.data.splits import split_corpus
 from gpt3_keras.data.text import TextCorpus
+from gpt3_keras.layers import rematerialization
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
 from gpt3_keras.models.dialogue import GPT3DialogueModel
@@ -146,10 +147,7 @@ def _rematerialization(config):
     """The scope in which the modules that a backward pass repeats are made."""
     if not config.runtime.rematerialize:
         return contextlib.nullcontext()
-    blocks = [f"block_{i}" for i in range(config.model.num_layers)]
-    return keras.RematScope(
-        mode="list_of_layers", layer_names=[*blocks, "block", "pointer"]
-    )
+    return rematerialization.scope(config.model.num_layers)
 
 
 def on_token_ids(model):

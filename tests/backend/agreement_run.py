@@ -6,6 +6,7 @@ writes FOLDER/jax.npz and the checkpoint FOLDER/jax, and goes on from the
 checkpoints of the other backends that are named.
 """
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from gpt3_keras.layers import rematerialization
 from gpt3_keras.models import dialogue_objective
 from gpt3_keras.models.backbone import GPT3Backbone
 from gpt3_keras.models.causal_lm import GPT3CausalLM
@@ -86,8 +88,8 @@ def values(model):
 
 def gradients(rnn, is_rematerialised=False):
     """The objective's gradient: what a step of plain descent takes away."""
-    names = ["block_0", "block", "pointer"] if is_rematerialised else []
-    with keras.RematScope(mode="list_of_layers", layer_names=names):
+    scope = rematerialization.scope(num_layers=1)
+    with scope if is_rematerialised else contextlib.nullcontext():
         model = make_model(rnn)
     before = values(model)
     losses = fit(model, 1, optimizer=keras.optimizers.SGD(1.0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gpt3_keras.layers import rematerialization
 from gpt3_keras.models.backbone import GPT3Backbone
 from tests import graphs
 
@@ -22,10 +23,7 @@ SIGNATURE = [tf.TensorSpec((3, 7), tf.int32), tf.TensorSpec((3, 7), tf.bool)]
 
 def make_backbone(is_rematerialised, share, dtype):
     """A small backbone with dropout; its weights are the same either way."""
-    scope = keras.RematScope(
-        mode="list_of_layers",
-        layer_names=["block_0", "block_1", "block", "pointer"],
-    )
+    scope = rematerialization.scope(num_layers=2)
     keras.utils.set_random_seed(0)
     with scope if is_rematerialised else contextlib.nullcontext():
         return GPT3Backbone(
