@@ -1,7 +1,9 @@
 """What a config describes: vocabularies and splits of the text."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gpt3_keras import config as configs
 from gpt3_keras import config_sections as sections
@@ -90,6 +92,33 @@ def test_a_saved_vocabulary_is_used(text, tmp_path):
     )
     again = experiment.build_tokenizer(config)
     assert again.fingerprint() == tokenizer.fingerprint()
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="looks at what Keras asks of TensorFlow",
+)
+@pytest.mark.parametrize(("is_asked", "number"), [(True, 3), (False, 0)])
+def test_what_the_config_says_is_rematerialised(
+    text, monkeypatch, is_asked, number
+):
+    """The encoder's block, the pointer and the generator's block."""
+    recompute_grad, asked = tf.recompute_grad, []
+
+    def record(function):
+        asked.append(function)
+        return recompute_grad(function)
+
+    monkeypatch.setattr(tf, "recompute_grad", record)
+    config = make_config(text).replace(
+        runtime={"rematerialize": is_asked},
+        training={"precision": "float32"},
+    )
+    tokenizer = experiment.build_tokenizer(config)
+    model = experiment.build_model(config, tokenizer)
+    ones = np.ones((1, 4), "int32")
+    model.backbone({"token_ids": ones, "padding_mask": ones})
+    assert len(asked) == number
 
 
 def test_a_small_text_gives_the_vocabulary_that_it_can(text):
