@@ -9,6 +9,7 @@ import keras
 from jax import numpy as jnp
 from keras import tree
 
+from gpt3_keras.backend import learning_rate
 from gpt3_keras.backend import loss_scaling
 from gpt3_keras.backend.errors import IS_BAD
 
@@ -97,9 +98,10 @@ def _updated(model, optimizer, values, gradients, trainable):
     variables = model.optimizer.variables
     numbers = {id(variable): i for i, variable in enumerate(variables)}
     own = [numbers[id(variable)] for variable in optimizer.variables]
-    trainable, new = optimizer.stateless_apply(
-        [values[i] for i in own], gradients, trainable
-    )
+    with learning_rate.made_once(optimizer):
+        trainable, new = optimizer.stateless_apply(
+            [values[i] for i in own], gradients, trainable
+        )
     values = list(values)
     for i, value in zip(own, new, strict=True):
         values[i] = value

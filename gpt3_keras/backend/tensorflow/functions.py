@@ -26,6 +26,7 @@ def generate_function(model):
         return tf.function(
             lambda inputs: model.generate_step(inputs, stops),
             input_signature=[signature],
+            autograph=False,
         )
 
     def generate(inputs, stop_token_ids=None):
@@ -49,4 +50,4 @@ def compiled(function, model):
         model: the Keras model whose variables it reads.
     """
     del model  # A graph holds the variables themselves.
-    return tf.function(function, reduce_retracing=True)
+    return tf.function(function, reduce_retracing=True, autograph=False)

@@ -34,7 +34,6 @@ def step_function(model, step):
     strategy = model.distribute_strategy
     step = model._autoconvert_optionals(step)
 
-    @tf.autograph.experimental.do_not_convert
     def one_step(data):
         return checks.local(strategy.run(step, args=(data,)), strategy)
 
@@ -42,9 +41,9 @@ def step_function(model, step):
         return _up_to(model.steps_per_execution, one_step, iterator)
 
     if not model.run_eagerly:
-        one_step = tf.function(one_step, reduce_retracing=True)
-        all_steps = tf.function(
-            all_steps, reduce_retracing=True, autograph=False
+        one_step, all_steps = (
+            tf.function(each, reduce_retracing=True, autograph=False)
+            for each in (one_step, all_steps)
         )
     in_graph = (tf.data.Iterator, tf.distribute.DistributedIterator)
 

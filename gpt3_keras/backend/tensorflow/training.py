@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import tree
 
 from gpt3_keras.backend import errors
+from gpt3_keras.backend import learning_rate
 from gpt3_keras.backend import loss_scaling
 from gpt3_keras.backend.tensorflow import checks
 from gpt3_keras.backend.tensorflow.head import fresh_zero
@@ -51,7 +52,11 @@ def train_step(model, data):
             checks.assert_finite(is_fine, optimizer.iterations, is_bad)
         )
     before = [tf.identity(variable.value) for variable in state]
-    with tf.control_dependencies(guards), _reduced_already(optimizer):
+    with (
+        tf.control_dependencies(guards),
+        _reduced_already(optimizer),
+        learning_rate.made_once(optimizer),
+    ):
         optimizer.apply(gradients, variables)
 
     def finish(strategy, sums, norms, is_fine, is_bad, before):
