@@ -5,6 +5,8 @@ latter is imported when a verb runs: help and most mistakes are answered at
 once, without TensorFlow.
 """
 
+import gc
+import importlib
 import os
 import re
 import sys
@@ -27,9 +29,7 @@ def main(argv=None):
     name = f"gpt3-keras {arguments.verb}"
     try:
         _prepare_tensorflow()
-        from gpt3_keras import cli_verbs
-
-        getattr(cli_verbs, arguments.verb)(arguments)
+        getattr(_import_verbs(), arguments.verb)(arguments)
     except KeyboardInterrupt as error:
         print(f"\n{name}: {str(error) or 'interrupted'}", file=sys.stderr)
         return getattr(error, "exit_code", 130)
@@ -54,6 +54,20 @@ def _prepare_tensorflow():
     from absl import logging
 
     logging.set_verbosity(logging.ERROR)
+
+
+def _import_verbs():
+    """The module of verbs, and with it TensorFlow.
+
+    All that imports make stays: without the garbage collector, which would
+    go through it again and again, they take a third less time.
+    """
+    gc.disable()
+    try:
+        return importlib.import_module("gpt3_keras.cli_verbs")
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _is_bad_input(error):
