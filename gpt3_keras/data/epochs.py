@@ -4,6 +4,8 @@ import itertools
 
 import tensorflow as tf
 
+from gpt3_keras.data import generators
+
 # Batches that are made while a step runs.
 _NUM_PREFETCHED = 4
 
@@ -84,7 +86,7 @@ def as_dataset(
             yield make_batch(taken[host * host_rows :][:host_rows])
 
     dataset = tf.data.Dataset.from_generator(
-        batches, output_signature=element_spec
+        lambda: generators.Calls(batches()), output_signature=element_spec
     )
     num_batches = epochs.num_batches(batch_size)
     if num_batches is not None:

@@ -274,26 +274,6 @@ def test_memory_does_not_grow_with_the_corpus(document, tmp_path, monkeypatch):
         assert large < small + 130_000
 
 
-@pytest.mark.slow
-def test_the_process_ends_in_peace_with_a_dataset_half_read(corpus):
-    script = (
-        "import sys\n"
-        "from gpt3_keras.data.pipeline import text_dataset\n"
-        "from tests.data.corpora import ByteTokenizer\n"
-        "rows = iter(text_dataset(sys.argv[1], ByteTokenizer(), "
-        "sequence_length=8, batch_size=2, num_epochs=None))\n"
-        "next(rows)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, corpus],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0
-    assert "Error" not in done.stderr
-
-
 # Where an interrupted run goes on.
 
 
