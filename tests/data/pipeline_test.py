@@ -2,8 +2,6 @@
 
 import itertools
 import re
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np

@@ -28,7 +28,7 @@ training:
   learning_rate: {start: 3e-3, end: 1e-3, noise_probability: 0.3,
                   noise_scale: 0.1}
   clipping: {value: 0.05}
-  validation_steps: 6
+  validation_steps: 8
   early_stopping: {patience: 9}
   checkpoint_steps: 2
   keep_checkpoints: 2
