@@ -25,8 +25,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 CONFIG ?= configs/tpu_v5e_8.yaml
 # Those of speed and memory. The others train for longer: see tests/bench.
-BENCHES = recurrence train_step generate data_pipeline input_share startup \
-	evaluation
+BENCHES = recurrence train_step growth generate data_pipeline input_share \
+	startup evaluation
 TORCH_VERSION = 2.13.0
 LIBTPU_VERSION = 0.0.42.1
 LAYERED = "import site; print(*site.getsitepackages(), '$(CURDIR)', sep='\n')"

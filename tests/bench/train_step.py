@@ -17,7 +17,7 @@ SHAPES = ("4x128", "8x256", "4x1024")
 OURS = "gpt3_keras"
 PEERS = ("keras_hub_tensorflow", "keras_hub_jax", "transformers")
 FLOOR = "matmuls"
-_STEPS = 2  # In a turn.
+STEPS = 2  # In a turn.
 _CHUNK = 512  # Tokens of the vocabulary head at a time.
 
 
@@ -28,14 +28,13 @@ def shape_of(text):
 
 
 def make(name, options):
-    shape, precision = options[:2]
+    shape, precision = options
     rows, length = shape_of(shape)
-    kind, _, _ = name.partition("/")
-    if kind == FLOOR:
+    if name == FLOOR:
         return make_floor(rows, length, precision)
-    if kind == "transformers":
+    if name == "transformers":
         return make_transformers(rows, length, precision)
-    return make_keras(kind, rows, length, precision)
+    return make_keras(name, rows, length, precision)
 
 
 def tokens(rows, length):
@@ -45,7 +44,7 @@ def tokens(rows, length):
     return ids.astype("int32")
 
 
-def make_keras(kind, rows, length, precision):
+def make_keras(name, rows, length, precision, num_layers=1):
     import keras
     import numpy as np
     import tensorflow as tf
@@ -58,8 +57,9 @@ def make_keras(kind, rows, length, precision):
     }
     y, weight = ids[:, 1:], np.ones((rows, length), "float32")
     optimizer = keras.optimizers.AdamW(1e-4)
-    model = (ours if kind == OURS else keras_hub_gpt2)(length)
-    model.compile(optimizer=optimizer, **compile_options(kind))
+    build = ours if name == OURS else keras_hub_gpt2
+    model = build(length, num_layers)
+    model.compile(optimizer=optimizer, **compile_options(name))
     # The tuner of tf.data sleeps when `fit` ends, up to seconds, and `fit`
     # waits for it.
     options = tf.data.Options()
@@ -68,25 +68,26 @@ def make_keras(kind, rows, length, precision):
     dataset = dataset.with_options(options)
 
     def run():
-        model.fit(dataset, steps_per_epoch=_STEPS, verbose=0, shuffle=False)
+        model.fit(dataset, steps_per_epoch=STEPS, verbose=0, shuffle=False)
 
     return run, {"num_weights": model.count_params()}
 
 
-def compile_options(kind):
+def compile_options(name):
     import keras
 
-    if kind == OURS:
+    if name == OURS:
         return {}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return {"loss": loss, "weighted_metrics": []}
 
 
-def ours(length):
+def ours(length, num_layers=1):
     import gpt3_keras as gk
 
     backbone = gk.GPT3Backbone(
         vocabulary_size=VOCABULARY,
+        num_layers=num_layers,
         num_heads=HEADS,
         hidden_dim=HIDDEN,
         max_sequence_length=length,
@@ -94,12 +95,13 @@ def ours(length):
     return gk.GPT3CausalLM(backbone)
 
 
-def keras_hub_gpt2(length):
+def keras_hub_gpt2(length, num_layers=1):
+    """With one layer more, which has the weights of a generator's block."""
     import keras_hub
 
     backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=VOCABULARY,
-        num_layers=2,
+        num_layers=num_layers + 1,
         num_heads=HEADS,
         hidden_dim=HIDDEN,
         intermediate_dim=4 * HIDDEN,
@@ -125,7 +127,7 @@ def make_transformers(rows, length, precision):
     half = precision == "mixed_bfloat16"
 
     def run():
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
                 loss = model(input_ids=ids, labels=ids).loss
@@ -223,7 +225,7 @@ def make_floor(rows, length, precision):
         return total
 
     def run():
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             step().numpy()
 
     return run, {}
@@ -246,7 +248,7 @@ def measure(shape, precision, num_turns):
     contenders = {name: contender(name, shape, precision) for name in names}
     turns.compare(contenders.values(), num_turns)
     own, peers = contenders.pop(OURS), list(contenders.values())
-    num_tokens = _STEPS * rows * length
+    num_tokens = STEPS * rows * length
     name = f"train_step/{shape}/{precision}"
     turns.report_speed(
         f"{name}/speed", own, peers, lambda secs: num_tokens / secs, "tokens/s"

@@ -6,13 +6,11 @@ A cut is "replicas x micro_batches", such as "1x8"; in a job of several
 workers, which TF_CONFIG describes, a worker has one replica.
 """
 
-import gc
 import json
 import os
 import pathlib
 import sys
 
-gc.disable()  # Imports take a third less time; what a run makes is little.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
