@@ -9,7 +9,6 @@ import itertools
 import numpy as np
 from keras import ops
 
-from gpt3_keras import backend
 from gpt3_keras import functional
 from gpt3_keras.models import objective
 from gpt3_keras.models import prompts
@@ -17,8 +16,6 @@ from gpt3_keras.models import prompts
 # Positions with a distribution over the vocabulary that exist at a time.
 _MAX_DISTRIBUTIONS = 256
 _MIN_WIDTH = 16
-# What is cached on a model, see `_compiled`.
-_CACHE = "_likelihood_functions"
 
 
 def continuation_scores(
@@ -49,7 +46,7 @@ def continuation_scores(
             is longer than the model, or an id is not in the vocabulary.
     """
     rows = _rows(model, contexts, continuations)
-    function = _compiled(model, "scores", _position_scores)
+    function = model.graph("scores", _position_scores)
     scores = {
         "log_prob": np.zeros(len(rows), "float64"),
         "is_greedy": np.zeros(len(rows), "bool"),
@@ -85,7 +82,7 @@ def continuation_log_probs(
         float64 (N,).
     """
     rows = _rows(model, contexts, continuations)
-    function = _compiled(model, "log_probs", _target_log_probs)
+    function = model.graph("log_probs", objective.token_log_probs)
     sums = np.zeros(len(rows), "float64")
     num_done = 0
     for width, places in _batches_by_width(model, rows, batch_size):
@@ -188,22 +185,8 @@ def _position_scores(model, x, positions, y):
     return log_probs, is_best, ops.exp(log_copy - log_probs)
 
 
-def _target_log_probs(model, x, y):
-    return objective.token_log_probs(model.backbone, x, y)
-
-
 def _take(values, places, axis=1):
     return ops.take_along_axis(values, places, axis=axis)
-
-
-def _compiled(model, name, function):
-    """`function` of `model` and more, as a graph that the model keeps."""
-    functions = model.__dict__.setdefault(_CACHE, {})
-    if name not in functions:
-        functions[name] = backend.compiled(
-            lambda *arguments: function(model, *arguments), model
-        )
-    return functions[name]
 
 
 def _rows(model, contexts, continuations):

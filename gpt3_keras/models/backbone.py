@@ -118,7 +118,7 @@ class GPT3Backbone(keras_hub.models.Backbone):
         self.seed_generator = keras.random.SeedGenerator()
 
     def _make_layers(self, dtype):
-        self.token_embedding = keras_hub.layers.ReversibleEmbedding(
+        self.token_embedding = keras.layers.ReversibleEmbedding(
             self.vocabulary_size,
             self.hidden_dim,
             tie_weights=self.tie_word_embeddings,
@@ -232,10 +232,17 @@ class GPT3Backbone(keras_hub.models.Backbone):
         return None
 
     def output_kernel(self):
-        """The output matrix, (V, D)."""
-        if self.token_embedding.tie_weights:
-            return ops.convert_to_tensor(self.token_embedding.embeddings)
-        return ops.transpose(self.token_embedding.reverse_embeddings)
+        """The output matrix, (V, D); a quantised one as numbers again."""
+        embedding = self.token_embedding
+        if embedding.quantization_mode is None:
+            if embedding.tie_weights:
+                return ops.convert_to_tensor(embedding.embeddings)
+            return ops.transpose(embedding.reverse_embeddings)
+        if embedding.tie_weights:
+            return embedding(ops.arange(self.vocabulary_size))
+        # What it makes of unit vectors: their own quantisation is exact.
+        units_DD = ops.eye(self.hidden_dim, dtype=embedding.compute_dtype)
+        return ops.transpose(embedding(units_DD, reverse=True))
 
     def prefill(self, token_ids, padding_mask):
         """The outputs on a prompt, and the cache that `decode` continues.

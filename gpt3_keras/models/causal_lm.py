@@ -65,9 +65,6 @@ class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
             inputs=inputs, outputs=outputs, compile=False, **kwargs
         )
         self._sums = objective.ObjectiveMetrics()
-        self._log_probs = backend.compiled(
-            lambda x, y: objective.token_log_probs(backbone, x, y), backbone
-        )
         if compile:
             self.compile()
 
@@ -202,7 +199,8 @@ class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
         Raises:
             ValueError: a row is longer than the model.
         """
-        return prompts.score(self._log_probs, self, inputs, start_token_id)
+        log_probs = self.graph("log_probs", objective.token_log_probs)
+        return prompts.score(log_probs, self, inputs, start_token_id)
 
     def generate(
         self,

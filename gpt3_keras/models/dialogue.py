@@ -4,7 +4,6 @@ import keras
 import keras_hub
 from keras import ops
 
-from gpt3_keras import backend
 from gpt3_keras import functional_dialogue
 from gpt3_keras import functional_random
 from gpt3_keras.models import compilation
@@ -94,7 +93,6 @@ class GPT3DialogueModel(ExactTraining, keras_hub.models.Task):
         self.similarity_dense.build(states_shape)
         self.built = True
         self._sums = dialogue_objective.DialogueMetrics()
-        self._understand = backend.compiled(self._read_states, self)
         if compile:
             self.compile()
 
@@ -244,7 +242,8 @@ class GPT3DialogueModel(ExactTraining, keras_hub.models.Task):
             that an open slot would take.
         """
         inputs = {name: ops.convert_to_tensor(x[name]) for name in INPUTS}
-        read = self._understand(inputs, max_span_tokens)
+        understand = self.graph("understand", type(self)._read_states)
+        read = understand(inputs, max_span_tokens)
         return {k: ops.convert_to_numpy(v) for k, v in read.items()}
 
     def _read_states(self, x, max_span_tokens):

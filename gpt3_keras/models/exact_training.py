@@ -1,4 +1,6 @@
-"""What every model here does in `fit` and `evaluate`."""
+"""What every model here does in `fit` and `evaluate`, and its other graphs."""
+
+import functools
 
 from gpt3_keras import backend
 from gpt3_keras import functional_random
@@ -73,6 +75,29 @@ class ExactTraining:
         backend.build_optimizer(self)
 
     _maybe_symbolic_build = _symbolic_build
+
+    def graph(self, name, function):
+        """A function of the model and of tensors as one graph, kept by name.
+
+        Args:
+            name: str.
+            function: of the model and of what the graph is called with.
+
+        Returns:
+            A function of the latter alone; see `backend.compiled`.
+        """
+        graphs = vars(self).setdefault("_graphs", {})
+        if name not in graphs:
+            graphs[name] = backend.compiled(
+                functools.partial(function, self), self
+            )
+        return graphs[name]
+
+    def quantize(self, *args, **kwargs):
+        """As `keras.Model.quantize`; graphs of earlier weights are dropped."""
+        super().quantize(*args, **kwargs)
+        vars(self).pop("_graphs", None)
+        self.generate_function = None
 
     def dropout_key(self):
         """What the dropout of the next step is drawn from, int32."""

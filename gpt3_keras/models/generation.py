@@ -122,9 +122,6 @@ def _head(backbone):
     The output matrix is turned once, to (D, V): a product with the few rows
     of a step then reads memory in order.
     """
-    embedding = backbone.token_embedding
-    if embedding.quantization_mode is not None:
-        return lambda states: embedding(states, reverse=True)
-    dtype = embedding.compute_dtype
+    dtype = backbone.token_embedding.compute_dtype
     kernel = ops.transpose(ops.cast(backbone.output_kernel(), dtype))
     return lambda states: ops.matmul(ops.cast(states, dtype), kernel)

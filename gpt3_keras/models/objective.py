@@ -19,17 +19,18 @@ LOSS_WEIGHTS = {
 }
 
 
-def token_log_probs(backbone, x, y):
+def token_log_probs(model, x, y):
     """log p(y) of the mixture at every position.
 
     Args:
-        backbone: a `GPT3Backbone`.
+        model: a `GPT3CausalLM`.
         x: dict of `"token_ids"` and `"padding_mask"`, (B, T).
         y: int (B, T), the next token ids.
 
     Returns:
         float32 (B, T).
     """
+    backbone = model.backbone
     outputs = backbone(x, training=False)
     _, _, log_generate, log_copy = _copying(outputs, x, y)
     states, targets = _head_inputs(outputs, y)

@@ -91,6 +91,7 @@ class GPT3Tokenizer(keras_hub.tokenizers.Tokenizer):
         for role in ("start", "end", "pad"):
             self._add_special_token(END_OF_TEXT, f"{role}_token")
         super().__init__(dtype=dtype, **kwargs)
+        self.built = True  # It has no weights; `quantize` asks for it.
         if "int" not in keras.backend.standardize_dtype(self.compute_dtype):
             raise ValueError(
                 f"dtype must be an integer type. Received: dtype={dtype!r}."

@@ -193,7 +193,7 @@ def _score(model, rows):
     padded = tf.pad(padded, [[0, 0], [0, longest + 1 - tf.shape(padded)[1]]])
     mask = tf.sequence_mask(num_tokens, longest)
     x = {"token_ids": padded[:, :-1], "padding_mask": mask}
-    log_probs = objective.token_log_probs(model.backbone, x, padded[:, 1:])
+    log_probs = objective.token_log_probs(model, x, padded[:, 1:])
     log_probs = tf.where(mask, log_probs, 0.0)
     log_prob = tf.reduce_sum(tf.cast(log_probs, "float64"), axis=-1)
     nats = tf.math.divide_no_nan(-log_prob, tf.cast(num_tokens, "float64"))

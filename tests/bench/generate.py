@@ -46,7 +46,9 @@ def prompts(batch, length):
     return train_step.tokens(batch, length - 1)
 
 
-def make_keras(name, num_read, num_new, batch, sampler):
+def make_keras(
+    name, num_read, num_new, batch, sampler, convert=lambda model: model
+):
     import keras_hub
     import numpy as np
 
@@ -54,7 +56,7 @@ def make_keras(name, num_read, num_new, batch, sampler):
 
     total = num_read + num_new
     build = train_step.ours if name == OURS else train_step.keras_hub_gpt2
-    model = build(total)
+    model = convert(build(total))
     samplers = {
         "greedy": keras_hub.samplers.GreedySampler,
         "top_p": lambda: keras_hub.samplers.TopPSampler(p=_TOP_P, seed=1),

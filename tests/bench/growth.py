@@ -61,7 +61,7 @@ def read(path):
 
 
 def draw(points, path):
-    """Seconds and memory over each size, both axes logarithmic."""
+    """Seconds and memory over each size, which doubles from mark to mark."""
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(
@@ -77,8 +77,13 @@ def draw(points, path):
             sizes = [point[_AXES[size]] for point in series]
             for who, label in enumerate(("gpt3_keras", "KerasHub GPT-2")):
                 values = [points[point][fact][who] for point in series]
-                axes.loglog(sizes, values, marker="o", base=2, label=label)
+                axes.plot(sizes, values, marker="o", label=label)
+            axes.set_xscale("log", base=2)
             axes.set_xticks(sizes, sizes)
+            if fact == "secs":
+                axes.set_yscale("log", base=2)
+            else:
+                axes.set_ylim(bottom=0)
             axes.set_xlabel(size)
             axes.yaxis.set_major_formatter("{x:g}")
             axes.spines[["top", "right"]].set_visible(False)

@@ -96,7 +96,7 @@ def test_target_log_probs_are_those_of_a_call(model):
     x, y, _ = weighted_batch()
     expected = np.take_along_axis(np.asarray(model(x)), y[..., None], axis=-1)
     np.testing.assert_allclose(
-        objective.token_log_probs(model.backbone, x, y),
+        objective.token_log_probs(model, x, y),
         expected[..., 0],
         rtol=1e-4,
         atol=1e-5,
