@@ -120,7 +120,7 @@ def main():
         return
     points, num_turns = POINTS, arguments.turns
     if arguments.quick:
-        points, num_turns = [(4, 128, 1), (4, 128, 2)], 3
+        points, num_turns = [(1, 128, 1)], 3
     for point in points:
         measure(point, num_turns)
 

@@ -80,7 +80,7 @@ def to_first_step():
 def main():
     parser = turns.parser(__doc__.splitlines()[0], num_turns=5)
     arguments = parser.parse_args()
-    num_turns = 3 if arguments.quick else arguments.turns
+    num_turns = 1 if arguments.quick else arguments.turns
     names = (HELP, START, TRAIN, IMPORTS)
     own_help, start, train, imports = (
         turns.Contender(name, []) for name in names

@@ -187,6 +187,6 @@ def parser(description, num_turns=7):
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--turns", type=int, default=num_turns)
     made.add_argument(
-        "--quick", action="store_true", help="small sizes, 3 turns"
+        "--quick", action="store_true", help="small sizes, few turns"
     )
     return made
