@@ -2,7 +2,6 @@
 
 import keras
 import keras_hub
-from keras import ops
 
 from gpt3_keras import functional
 from gpt3_keras import functional_random
@@ -10,6 +9,7 @@ from gpt3_keras.functional_random import fold_in
 from gpt3_keras.layers.encoder import Encoder
 from gpt3_keras.layers.generator import Generator
 from gpt3_keras.layers.pointer import Pointer
+from gpt3_keras.models import embeddings
 from gpt3_keras.models import sizes
 
 
@@ -118,13 +118,11 @@ class GPT3Backbone(keras_hub.models.Backbone):
         self.seed_generator = keras.random.SeedGenerator()
 
     def _make_layers(self, dtype):
-        self.token_embedding = keras.layers.ReversibleEmbedding(
+        self.token_embedding = embeddings.make(
             self.vocabulary_size,
             self.hidden_dim,
-            tie_weights=self.tie_word_embeddings,
-            embeddings_initializer=_embedding_initializer(self.hidden_dim),
-            dtype=dtype,
-            name="token_embedding",
+            self.tie_word_embeddings,
+            dtype,
         )
         if self.position_encoding == "learned":
             self.position_embedding = keras_hub.layers.PositionEmbedding(
@@ -232,17 +230,8 @@ class GPT3Backbone(keras_hub.models.Backbone):
         return None
 
     def output_kernel(self):
-        """The output matrix, (V, D); a quantised one as numbers again."""
-        embedding = self.token_embedding
-        if embedding.quantization_mode is None:
-            if embedding.tie_weights:
-                return ops.convert_to_tensor(embedding.embeddings)
-            return ops.transpose(embedding.reverse_embeddings)
-        if embedding.tie_weights:
-            return embedding(ops.arange(self.vocabulary_size))
-        # What it makes of unit vectors: their own quantisation is exact.
-        units_DD = ops.eye(self.hidden_dim, dtype=embedding.compute_dtype)
-        return ops.transpose(embedding(units_DD, reverse=True))
+        """The output matrix, (V, D)."""
+        return embeddings.output_kernel(self.token_embedding)
 
     def prefill(self, token_ids, padding_mask):
         """The outputs on a prompt, and the cache that `decode` continues.
@@ -299,8 +288,3 @@ def _outputs(encoder_states, pointer, generator_states):
         **pointer,
         "generator_states": generator_states,
     }
-
-
-def _embedding_initializer(hidden_dim):
-    """Normal; states of unit variance give logits of deviation 0.5."""
-    return keras.initializers.RandomNormal(stddev=0.5 * hidden_dim**-0.5)
