@@ -60,11 +60,15 @@ def _import_verbs():
     """The module of verbs, and with it TensorFlow.
 
     All that imports make stays: without the garbage collector, which would
-    go through it again and again, they take a third less time.
+    go through it again and again, they take a third less time. Only the
+    first time: freezing again would keep what a verb has left behind.
     """
+    name = "gpt3_keras.cli_verbs"
+    if name in sys.modules or not gc.isenabled():
+        return importlib.import_module(name)
     gc.disable()
     try:
-        return importlib.import_module("gpt3_keras.cli_verbs")
+        return importlib.import_module(name)
     finally:
         gc.freeze()
         gc.enable()

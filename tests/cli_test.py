@@ -1,5 +1,6 @@
 """The command line: every verb, and one line for every mistake."""
 
+import gc
 import json
 import os
 import pathlib
@@ -124,6 +125,15 @@ def snapshot(folder):
 def test_help_has_an_example(verb, capsys):
     assert run(verb, "--help") == 0
     assert f"example:\n  gpt3-keras {verb}" in capsys.readouterr().out
+
+
+def test_what_a_verb_leaves_behind_is_not_kept():
+    cli._import_verbs()
+    num_kept = gc.get_freeze_count()
+    left = [[] for _ in range(1000)]
+    cli._import_verbs()
+    assert gc.get_freeze_count() < num_kept + len(left)
+    assert gc.isenabled()
 
 
 def test_help_does_not_wait_for_tensorflow():

@@ -9,7 +9,6 @@ import json
 
 import numpy as np
 
-from gpt3_keras import backend
 from gpt3_keras.evaluation import likelihood
 from gpt3_keras.models import prompts
 from gpt3_keras.samplers import SeededSampler
@@ -67,7 +66,6 @@ class GPT3HarnessLM(TemplateLM):
         self.model = model
         self.batch_size = batch_size
         self.max_gen_toks = max_gen_toks
-        self._writers = {}
 
     @property
     def max_length(self):
@@ -202,15 +200,11 @@ class GPT3HarnessLM(TemplateLM):
         chosen = {**known, **options}
         if not chosen.pop("do_sample", False):
             chosen["temperature"] = 0.0
-        key = tuple(sorted(chosen.items()))
-        if key not in self._writers:
-            sampler = SeededSampler(**chosen)
-            stop_token_ids = [self.eot_token_id]
-            self._writers[key] = backend.compiled(
-                lambda x: self.model.generate_step(x, stop_token_ids, sampler),
-                self.model,
-            )
-        return self._writers[key]
+        sampler, stop_token_ids = SeededSampler(**chosen), [self.eot_token_id]
+        return self.model.graph(
+            f"harness {sorted(chosen.items())}",
+            lambda model, x: model.generate_step(x, stop_token_ids, sampler),
+        )
 
 
 def _until(text, stops):

@@ -137,6 +137,10 @@ class GPT3CausalLM(ExactTraining, keras_hub.models.CausalLM):
             config["sampler"] = keras_hub.samplers.serialize(self.sampler)
         return config
 
+    def quantize(self, *args, **kwargs):
+        super().quantize(*args, **kwargs)
+        self.generate_function = None  # KerasHub keeps this one.
+
     def zero_losses(self):
         """What `compute_losses` gives for no row at all."""
         return objective.zero_sums()

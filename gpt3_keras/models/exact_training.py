@@ -97,7 +97,6 @@ class ExactTraining:
         """As `keras.Model.quantize`; graphs of earlier weights are dropped."""
         super().quantize(*args, **kwargs)
         vars(self).pop("_graphs", None)
-        self.generate_function = None
 
     def dropout_key(self):
         """What the dropout of the next step is drawn from, int32."""

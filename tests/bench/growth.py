@@ -19,15 +19,22 @@ import turns
 from train_step import OURS
 
 PEER = "keras_hub_tensorflow"
-# What grows, and the rows, tokens and blocks of each of its points.
+# Where all starts from, and what one of its sizes grows to.
+BASE = {"rows": 4, "tokens in a row": 128, "blocks": 1}
 SERIES = {
-    "tokens in a row": [(4, length, 1) for length in (128, 256, 512, 1024)],
-    "rows": [(rows, 128, 1) for rows in (1, 4, 8, 16, 32)],
-    "blocks": [(4, 128, blocks) for blocks in (1, 2, 4, 8)],
+    "tokens in a row": (128, 256, 512, 1024),
+    "rows": (1, 4, 8, 16, 32),
+    "blocks": (1, 2, 4, 8),
 }
-POINTS = tuple(dict.fromkeys(itertools.chain(*SERIES.values())))
-_AXES = {"tokens in a row": 1, "rows": 0, "blocks": 2}
 _FACTS = {"secs": "seconds a step", "peak_mb": "peak memory, MB"}
+
+
+def points_of(size):
+    """(rows, tokens, blocks) of a series."""
+    return [tuple({**BASE, size: value}.values()) for value in SERIES[size]]
+
+
+POINTS = tuple(dict.fromkeys(itertools.chain(*map(points_of, SERIES))))
 
 
 def make(name, options):
@@ -73,10 +80,9 @@ def draw(points, path):
         layout="constrained",
     )
     for fact, row in zip(_FACTS, panels, strict=True):
-        for (size, series), axes in zip(SERIES.items(), row, strict=True):
-            sizes = [point[_AXES[size]] for point in series]
+        for (size, sizes), axes in zip(SERIES.items(), row, strict=True):
             for who, label in enumerate(("gpt3_keras", "KerasHub GPT-2")):
-                values = [points[point][fact][who] for point in series]
+                values = [points[point][fact][who] for point in points_of(size)]
                 axes.plot(sizes, values, marker="o", label=label)
             axes.set_xscale("log", base=2)
             axes.set_xticks(sizes, sizes)

@@ -39,8 +39,7 @@ def convert(model, kind):
 
 
 def make(name, options):
-    kind, _, _ = name.partition("/")
-    if kind not in KINDS:
+    if name not in KINDS:
         return generate.make(name, options)
     prompt, batch, sampler = options
     return generate.make_keras(
@@ -48,7 +47,7 @@ def make(name, options):
         *generate.lengths_of(prompt),
         int(batch),
         sampler,
-        convert=lambda model: convert(model, kind),
+        convert=lambda model: convert(model, name),
     )
 
 

@@ -9,8 +9,8 @@ import keras
 from jax import numpy as jnp
 from keras import tree
 
-from gpt3_keras.backend import learning_rate
 from gpt3_keras.backend import loss_scaling
+from gpt3_keras.backend import optimizers
 from gpt3_keras.backend.errors import IS_BAD
 
 
@@ -98,7 +98,7 @@ def _updated(model, optimizer, values, gradients, trainable):
     variables = model.optimizer.variables
     numbers = {id(variable): i for i, variable in enumerate(variables)}
     own = [numbers[id(variable)] for variable in optimizer.variables]
-    with learning_rate.made_once(optimizer):
+    with optimizers.learning_rate_made_once(optimizer):
         trainable, new = optimizer.stateless_apply(
             [values[i] for i in own], gradients, trainable
         )

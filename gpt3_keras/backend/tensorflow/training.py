@@ -5,14 +5,12 @@ then one all-reduce of all sums together. From there on every replica holds
 the same numbers: divide, clip, update once.
 """
 
-import contextlib
-
 import tensorflow as tf
 from keras import tree
 
 from gpt3_keras.backend import errors
-from gpt3_keras.backend import learning_rate
 from gpt3_keras.backend import loss_scaling
+from gpt3_keras.backend import optimizers
 from gpt3_keras.backend.tensorflow import checks
 from gpt3_keras.backend.tensorflow.head import fresh_zero
 
@@ -55,7 +53,7 @@ def train_step(model, data):
     with (
         tf.control_dependencies(guards),
         _reduced_already(optimizer),
-        learning_rate.made_once(optimizer),
+        optimizers.learning_rate_made_once(optimizer),
     ):
         optimizer.apply(gradients, variables)
 
@@ -212,19 +210,14 @@ def _all_reduce(sums, gradients):
     return tree.pack_sequence_as(sums, tf.unstack(total)), gradients
 
 
-@contextlib.contextmanager
 def _reduced_already(optimizer):
     """`apply` without its own sum over the replicas, which has been made.
 
-    Keras has no argument for it; clipping must see the sum, so that leaving
-    the sum to `apply` is no choice. Replicas enter one after the other and
-    leave after all have passed the place where the sum would be made.
+    Clipping must see the sum, so that leaving the sum to `apply` is no choice.
     """
-    optimizer._all_reduce_sum_gradients = lambda pairs: pairs
-    try:
-        yield
-    finally:
-        vars(optimizer).pop("_all_reduce_sum_gradients", None)
+    return optimizers.overridden(
+        optimizer, "_all_reduce_sum_gradients", lambda pairs: pairs
+    )
 
 
 def _undo_unless(strategy, is_fine, variables, before):

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from gpt3_keras.backend import learning_rate
+from gpt3_keras.backend import optimizers
 
 NUM_STEPS = 2
 
@@ -33,7 +33,7 @@ def update(context):
 
 
 def test_a_schedule_is_asked_once_a_step():
-    once, found = update(learning_rate.made_once)
+    once, found = update(optimizers.learning_rate_made_once)
     often, expected = update(contextlib.nullcontext)
     assert once.num_calls == NUM_STEPS
     assert often.num_calls > NUM_STEPS
