@@ -21,6 +21,7 @@ build_optimizer = _chosen.build_optimizer
 compiled = _chosen.compiled
 current_value = _chosen.current_value
 decoding_cache = _chosen.decoding_cache
+fused_recurrence = _chosen.fused_recurrence
 generate_function = _chosen.generate_function
 gru = _chosen.gru
 lstm = _chosen.lstm
@@ -42,6 +43,7 @@ __all__ = [
     "compiled",
     "current_value",
     "decoding_cache",
+    "fused_recurrence",
     "generate_function",
     "gru",
     "lstm",

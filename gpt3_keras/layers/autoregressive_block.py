@@ -70,28 +70,36 @@ class AutoregressiveBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, states, mask, memory=None, dropout_keys=None):
-        return self.prefill(states, mask, memory, dropout_keys)[0]
+        read, _ = self._read(states, mask, memory)
+        states = states + self._dropout(read, dropout_keys, 0)
+        recurrent = self.recurrent(self.recurrent_norm(states))
+        return states + self._dropout(
+            self.recurrent_dense(recurrent), dropout_keys, 1
+        )
 
     def rematerialized_call(self, layer_call, *args, **kwargs):
         return rematerialization.of_floats(
             super().rematerialized_call, layer_call
         )
 
-    def prefill(self, states, mask, memory=None, dropout_keys=None):
-        """As `call`; also returns the cache that `decode` continues from."""
+    def prefill(self, states, mask, memory=None):
+        """As `call` without dropout; also the cache that `decode` goes on."""
+        read, cache = self._read(states, mask, memory)
+        states = states + read
+        recurrent, rnn_memory = self.recurrent.prefill(
+            self.recurrent_norm(states)
+        )
+        states = states + self.recurrent_dense(recurrent)
+        return states, {**cache, **rnn_memory}
+
+    def _read(self, states, mask, memory):
+        """What the attention reads, and its keys and values."""
         normed = self.attention_norm(states)
         keys, values = self.attention.project_memory(
             normed if memory is None else memory
         )
         read = self.attention.attend(normed, keys, values, mask)
-        states = states + self._dropout(read, dropout_keys, 0)
-        recurrent, rnn_memory = self.recurrent.prefill(
-            self.recurrent_norm(states)
-        )
-        states = states + self._dropout(
-            self.recurrent_dense(recurrent), dropout_keys, 1
-        )
-        return states, {"keys": keys, "values": values, **rnn_memory}
+        return read, {"keys": keys, "values": values}
 
     def _dropout(self, branch, keys, number):
         keys = functional_random.fold_in(keys, number)

@@ -70,14 +70,12 @@ class Encoder(keras.layers.Layer):
             states = block(states, mask, None, fold_in(dropout_keys, i))
         return self.norm(states)
 
-    def prefill(self, states, padding_mask, dropout_keys=None):
-        """As `call`; also returns a cache, one entry a block."""
+    def prefill(self, states, padding_mask):
+        """As `call` without dropout; also a cache, one entry a block."""
         mask = functional.causal_mask(padding_mask)
         caches = {}
-        for i, block in enumerate(self.blocks):
-            states, caches[block.name] = block.prefill(
-                states, mask, dropout_keys=fold_in(dropout_keys, i)
-            )
+        for block in self.blocks:
+            states, caches[block.name] = block.prefill(states, mask)
         return self.norm(states), caches
 
     def decode(

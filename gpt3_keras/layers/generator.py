@@ -57,12 +57,10 @@ class Generator(keras.layers.Layer):
         states = self.block(states, mask, encoder_states, dropout_keys)
         return self.norm(states)
 
-    def prefill(self, states, encoder_states, padding_mask, dropout_keys=None):
-        """As `call`; also returns the cache that `decode` continues from."""
+    def prefill(self, states, encoder_states, padding_mask):
+        """As `call` without dropout; also the cache that `decode` goes on."""
         mask = functional.causal_mask(padding_mask)
-        states, cache = self.block.prefill(
-            states, mask, encoder_states, dropout_keys
-        )
+        states, cache = self.block.prefill(states, mask, encoder_states)
         return self.norm(states), cache
 
     def decode(

@@ -11,11 +11,13 @@ import functools
 import os
 import pathlib
 import sys
+from unittest import mock
 
 import keras
 import numpy as np
 from keras import ops
 
+from gpt3_keras import backend
 from gpt3_keras.layers import rematerialization
 from gpt3_keras.models import dialogue_objective
 from gpt3_keras.models.backbone import GPT3Backbone
@@ -94,6 +96,22 @@ def gradients(rnn, is_rematerialised=False):
     before = values(model)
     losses = fit(model, 1, optimizer=keras.optimizers.SGD(1.0))
     return {f"{rnn}/loss": losses, **taken_away(rnn, before, model)}
+
+
+def fused_gradients(rnn):
+    """The same on PyTorch as on a GPU, by the operation that is cuDNN's there.
+
+    A CPU has it, too.
+    """
+    from gpt3_keras.backend.torch import cudnn
+
+    with mock.patch.object(
+        backend,
+        "fused_recurrence",
+        lambda cell: functools.partial(cudnn.states, cell),
+    ):
+        found = gradients(rnn)
+    return {f"fused/{name}": value for name, value in found.items()}
 
 
 def taken_away(name, before, model):
@@ -214,6 +232,8 @@ def run(folder, others):
         **reading(),
         **dialogues(),
         **(half_precision() if sweep.IS_ON else {}),
+        **(fused_gradients("gru") if name == "torch" else {}),
+        **(fused_gradients("lstm") if name == "torch" else {}),
         **save(folder, name),
     }
     for other in others:

@@ -50,9 +50,21 @@ def pair(request, found):
 
 @pytest.mark.parametrize("of", ["gru", "lstm", "dialogues"])
 def test_losses_and_gradients(pair, of):
-    ours, theirs = pair
+    check_losses_and_gradients(*pair, of)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_recurrences_by_one_operation(found, cell):
+    if found["torch"] is None:
+        pytest.skip("torch is not installed")
+    check_losses_and_gradients(
+        found["tensorflow"], found["torch"], cell, prefix="fused/"
+    )
+
+
+def check_losses_and_gradients(ours, theirs, of, prefix=""):
     np.testing.assert_allclose(
-        theirs[f"{of}/loss"], ours[f"{of}/loss"], rtol=1e-5
+        theirs[f"{prefix}{of}/loss"], ours[f"{of}/loss"], rtol=1e-5
     )
     paths = [p for p in ours if p.startswith(f"{of}/gradient/")]
     assert len(paths) > 30
@@ -60,7 +72,10 @@ def test_losses_and_gradients(pair, of):
         largest = np.abs(ours[path]).max()
         assert largest > 0, path
         np.testing.assert_allclose(
-            theirs[path], ours[path], atol=1e-4 * largest, err_msg=path
+            theirs[prefix + path],
+            ours[path],
+            atol=1e-4 * largest,
+            err_msg=path,
         )
 
 

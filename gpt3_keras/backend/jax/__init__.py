@@ -14,5 +14,6 @@ from gpt3_keras.backend.jax.training import test_step as test_step
 from gpt3_keras.backend.jax.training import train_step as train_step
 from gpt3_keras.backend.plain import build_optimizer as build_optimizer
 from gpt3_keras.backend.plain import decoding_cache as decoding_cache
+from gpt3_keras.backend.plain import fused_recurrence as fused_recurrence
 from gpt3_keras.backend.plain import generate_function as generate_function
 from gpt3_keras.backend.plain import naming_lost_workers as naming_lost_workers

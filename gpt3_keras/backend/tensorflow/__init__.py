@@ -6,6 +6,9 @@ from gpt3_keras.backend.plain import sync_variables as sync_variables
 from gpt3_keras.backend.tensorflow.checks import (
     naming_lost_workers as naming_lost_workers,
 )
+from gpt3_keras.backend.tensorflow.cudnn import (
+    fused_recurrence as fused_recurrence,
+)
 from gpt3_keras.backend.tensorflow.decoding import (
     decoding_cache as decoding_cache,
 )

@@ -12,6 +12,7 @@ from gpt3_keras.backend import errors
 from gpt3_keras.backend import loss_scaling
 from gpt3_keras.backend import optimizers
 from gpt3_keras.backend.tensorflow import checks
+from gpt3_keras.backend.tensorflow import cudnn
 from gpt3_keras.backend.tensorflow.head import fresh_zero
 
 
@@ -129,7 +130,8 @@ def _accumulate(model, batch, variables, loss_scale=None):
         # The update stays outside: XLA would drop the assertion before it,
         # and has no collectives on some devices.
         accumulate = tf.function(accumulate, jit_compile=True, autograph=False)
-    return accumulate(batch, key, scale)
+    with cudnn.allowed(not model.compiles_step):
+        return accumulate(batch, key, scale)
 
 
 def _split(x, num_parts):

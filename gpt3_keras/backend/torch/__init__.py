@@ -7,6 +7,7 @@ from gpt3_keras.backend.plain import generate_function as generate_function
 from gpt3_keras.backend.plain import naming_lost_workers as naming_lost_workers
 from gpt3_keras.backend.plain import padded_sizes as padded_sizes
 from gpt3_keras.backend.plain import sync_variables as sync_variables
+from gpt3_keras.backend.torch.cudnn import fused_recurrence as fused_recurrence
 from gpt3_keras.backend.torch.functions import compiled as compiled
 from gpt3_keras.backend.torch.head import mixture_loss as mixture_loss
 from gpt3_keras.backend.torch.head import rows_where as rows_where
