@@ -61,7 +61,7 @@ def test_deps_are_the_imports():
 
 
 def test_deps_are_what_python_runs_by_name():
-    deps = build_file.wanted()["tests/training/checkpoints_test"].deps
+    deps = build_file.wanted()["tests/training/checkpoint_breaks_test"].deps
     assert "tests/training/killed_writer" in deps
 
 
