@@ -12,6 +12,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import kernels
 
 import gpt3_keras as gk
 from gpt3_keras.backend.tensorflow import cudnn
@@ -22,7 +23,7 @@ from tests.models import small
 
 CELLS = ("gru", "lstm")
 BATCH, TIME, WIDTH, UNITS = 2, 5, 3, 4
-NAME = "CudnnRNNV3"
+NAME, GRADIENT = "CudnnRNNV3", "CudnnRNNBackpropV3"
 
 # Its package has a function of the same name.
 keras_rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")
@@ -162,6 +163,21 @@ def test_it_is_the_recurrence_with_its_gradient(emulated, cell, batch, length):
         np.testing.assert_allclose(fused, step_by_step, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.skipif(
+    not tf.sysconfig.get_build_info()["is_cuda_build"],
+    reason="this TensorFlow was not made for NVIDIA's GPUs",
+)
+@pytest.mark.parametrize("name", [NAME, GRADIENT])
+def test_a_gpu_has_it_for_every_precision(name):
+    found = {
+        dtype
+        for kernel in kernels.get_registered_kernels_for_op(name).kernel
+        for constraint in kernel.constraint
+        for dtype in constraint.allowed_values.list.type
+    }
+    assert found >= {tf.float32, tf.float16, tf.bfloat16}
+
+
 def traced_step(model, step):
     """The operations of cuDNN in a graph of `train_step` or `test_step`."""
     x, y, weights = (
@@ -186,8 +202,8 @@ def test_steps_leave_all_recurrences_to_it(gpu, arguments):
     model.compile(micro_batches=2)
     model.optimizer.build(model.trainable_variables)
     number = 1 + arguments.get("num_layers", 1)
-    back = "CudnnRNNBackpropV3"
-    assert traced_step(model, "train_step") == number * [back] + number * [NAME]
+    found = traced_step(model, "train_step")
+    assert found == number * [GRADIENT] + number * [NAME]
     assert traced_step(model, "test_step") == number * [NAME]
 
 
