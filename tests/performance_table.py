@@ -21,6 +21,7 @@ PEERS = {
     "matmuls": "its matrix products alone",
     "matrix_reads": "reading its matrices",
     "keras": "Keras' layer",
+    "tokenizer": "its tokenizer alone",
     "padded_batches": "a plain loop of padded batches",
     "python -c pass": "Python itself",
     "imports": "importing TensorFlow and KerasHub",
@@ -74,6 +75,12 @@ ROWS = (
         for mode in ("tensorflow", "xla", "jax")
         for cell in ("gru", "lstm")
         for shape in ("8x128",)
+    ),
+    (
+        "preparing text, both cores",
+        "data_pipeline",
+        "preparing",
+        ("tokenizer",),
     ),
     (
         "reading LAMBADA passages",
