@@ -33,8 +33,6 @@ def pytest_ignore_collect(collection_path):
 
 
 def pytest_collection_finish():
-    """All is imported: from now on the garbage collector looks at the rest."""
-    gc.freeze()
     gc.enable()
 
 
@@ -45,6 +43,17 @@ def pytest_collection_modifyitems(items):
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def old_objects_stay():
+    """The garbage collector looks at what the tests of a file make alone.
+
+    All else is imports and what files before left to stay; going through it is
+    most of what a collection takes, and Keras asks for many.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """What every model here does in `fit` and `evaluate`, and its other graphs."""
 
 import functools
+import gc
 
 from gpt3_keras import backend
 from gpt3_keras import functional_random
@@ -95,7 +96,13 @@ class ExactTraining:
 
     def quantize(self, *args, **kwargs):
         """As `keras.Model.quantize`; graphs of earlier weights are dropped."""
-        super().quantize(*args, **kwargs)
+        # Keras has Python's garbage collected after each weight, and to go
+        # through all that is alive takes longer than all the rest.
+        gc.freeze()
+        try:
+            super().quantize(*args, **kwargs)
+        finally:
+            gc.unfreeze()
         vars(self).pop("_graphs", None)
 
     def dropout_key(self):

@@ -1,5 +1,7 @@
 """Keras' `quantize("int8")`: the same model, but for its weights' rounding."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -96,3 +98,32 @@ def test_a_model_that_has_not_read_text_yet():
     assert quantised.score(text)["log_prob"][0] == pytest.approx(
         made.score(text)["log_prob"][0], rel=0.02
     )
+
+
+def test_dropping_a_weight_goes_through_new_objects_alone():
+    model = small.model()
+    old = [[] for _ in range(50_000)]
+    gone_through = []
+
+    def look(phase, info):
+        if phase == "start" and info["generation"] == 2:
+            gone_through.append(len(gc.get_objects()))
+
+    gc.callbacks.append(look)
+    try:
+        model.quantize("int8")
+    finally:
+        gc.callbacks.remove(look)
+    assert len(gone_through) >= 18  # One for each matrix.
+    assert max(gone_through) < len(old)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int9"])
+def test_objects_are_garbage_again_thereafter(mode):
+    model = small.model()
+    old = [[] for _ in range(50_000)]
+    try:
+        model.quantize(mode)
+    except ValueError:
+        assert mode == "int9"
+    assert len(gc.get_objects()) > len(old)
